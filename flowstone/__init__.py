@@ -1,0 +1,116 @@
+"""Data assets first, every run durable.
+
+Importing this is cheap: the heavy parts come with their first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from flowstone.core.asset import Asset, asset, parallel, route, scatter, scatter_batches
+from flowstone.core.outcome import (
+    Approval,
+    Cancelled,
+    Fatal,
+    RetryAfter,
+    Signal,
+    Skip,
+    Snooze,
+)
+from flowstone.core.pipeline import Pipeline
+from flowstone.core.policy import HOUR, MINUTE, SECOND, Retry
+from flowstone.core.ref import Key
+from flowstone.core.space import (
+    daily,
+    dynamic,
+    hourly,
+    monthly,
+    one_of,
+    product,
+    single,
+    weekly,
+)
+
+if TYPE_CHECKING:
+    from flowstone.app import Flowstone
+    from flowstone.client import Client
+    from flowstone.core.partition import PartitionKey as Partition
+    from flowstone.io.base import IOManager, Slot, Stored
+    from flowstone.io.memory import MemoryIO
+    from flowstone.io.postgres import PostgresIO
+    from flowstone.ledger.sql import SqlLedger
+    from flowstone.run import BackfillReport, Outcome, Progress, Run
+    from flowstone.settings import Secrets
+    from flowstone.steps.context import Context
+
+__all__ = [
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "Approval",
+    "Asset",
+    "BackfillReport",
+    "Cancelled",
+    "Client",
+    "Context",
+    "Fatal",
+    "Flowstone",
+    "IOManager",
+    "Key",
+    "MemoryIO",
+    "Outcome",
+    "Partition",
+    "Pipeline",
+    "PostgresIO",
+    "Progress",
+    "Retry",
+    "RetryAfter",
+    "Run",
+    "Secrets",
+    "Signal",
+    "Skip",
+    "Slot",
+    "Snooze",
+    "SqlLedger",
+    "Stored",
+    "asset",
+    "daily",
+    "dynamic",
+    "hourly",
+    "monthly",
+    "one_of",
+    "parallel",
+    "product",
+    "route",
+    "scatter",
+    "scatter_batches",
+    "single",
+    "weekly",
+]
+
+_HOMES = {
+    "BackfillReport": "run",
+    "Client": "client",
+    "Context": "steps.context",
+    "Flowstone": "app",
+    "IOManager": "io.base",
+    "MemoryIO": "io.memory",
+    "Outcome": "run",
+    "Partition": "core.partition",
+    "PostgresIO": "io.postgres",
+    "Progress": "run",
+    "Run": "run",
+    "Secrets": "settings",
+    "Slot": "io.base",
+    "SqlLedger": "ledger.sql",
+    "Stored": "io.base",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")  # noqa: EM102
+    real = "PartitionKey" if name == "Partition" else name
+    return getattr(import_module(f"flowstone.{home}"), real)

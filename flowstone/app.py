@@ -1,0 +1,139 @@
+"""The app: a pipeline and the infrastructure it runs on, put together in one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowstone.core.errors import ConfigurationError, NotSupported
+from flowstone.core.pipeline import Pipeline
+from flowstone.settings import Secrets
+
+if TYPE_CHECKING:
+    from flowstone.io.base import IOManager
+    from flowstone.ledger.sql import SqlLedger
+    from flowstone.opening import Opening
+
+__all__ = ["Flowstone"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+class Flowstone:
+    """A pipeline with a name, and what it runs on.
+
+    What is left out is read from the environment, then had from an embedded default.
+
+    Args:
+        name: part of every id and key: `[a-z][a-z0-9_-]*`.
+        pipeline: its assets.
+        io: its IO managers by name; `default` keeps what asks for no other.
+        ledger: where facts go.
+        secrets: keys that sign the tokens of gates.
+
+    Raises:
+        ConfigurationError: all that is wrong, at once.
+
+    Example:
+        >>> from flowstone import Flowstone, Pipeline, asset
+        >>> @asset
+        ... def greeting() -> str:
+        ...     return "Hello"
+        >>> app = Flowstone("hello", Pipeline(greeting))
+        >>> with app.local().sync() as stone:
+        ...     stone.materialize(greeting).result()
+        'Hello'
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        name: str,
+        pipeline: Pipeline,
+        *,
+        io: Mapping[str, IOManager] | None = None,
+        ledger: SqlLedger | None = None,
+        limits: Mapping[str, object] | None = None,
+        resources: Mapping[str, object] | None = None,
+        schedules: Sequence[object] = (),
+        sensors: Sequence[object] = (),
+        secrets: Secrets | None = None,
+    ) -> None:
+        for word, given in (
+            ("limits", limits),
+            ("resources", resources),
+            ("schedules", schedules),
+            ("sensors", sensors),
+        ):
+            if given:
+                raise NotSupported(what=f"Flowstone({word}=...)")
+        self.name = name
+        self.pipeline = pipeline
+        self.io = dict(io or {})
+        self.ledger = ledger
+        self.secrets = secrets
+        problems = self._problems()
+        if problems:
+            raise ConfigurationError(problems=problems)
+
+    def __repr__(self) -> str:
+        return f"<app {self.name!r} of {len(self.pipeline)} assets>"
+
+    def _problems(self) -> list[str]:
+        problems: list[str] = []
+        if not _NAME.fullmatch(self.name):
+            problems.append(
+                f"The app's name {self.name!r} must be lower case: a letter, then "
+                "letters, digits, - and _."
+            )
+        known = {*self.io, "default"}
+        for asset in self.pipeline:
+            wanted = asset.options.io
+            if wanted not in known:
+                names = ", ".join(repr(k) for k in sorted(known))
+                problems.append(
+                    f"{asset.name!r} wants the IO manager {wanted!r}, which the app "
+                    f"does not have; it has {names}. Add it to io={{...}}."
+                )
+        return problems
+
+    def local(
+        self, path: str | Path | None = None, *, packs: bool | str = True, actor: str = ""
+    ) -> Opening:
+        """Open it in this process, without any server.
+
+        Args:
+            path: a folder to keep everything in; by default nothing is kept.
+            packs: whether assets share a step; `False` gives each its own.
+            actor: who asks, for the audit log; by default `FLOWSTONE_ACTOR`.
+        """
+        from flowstone.opening import open_local
+
+        return open_local(self, path, packs=packs, actor=actor)
+
+    def connect(
+        self,
+        address: str | None = None,
+        *,
+        namespace: str | None = None,
+        packs: bool | str = True,
+        actor: str = "",
+    ) -> Opening:
+        """Open it on Temporal, where workers serve it.
+
+        Args:
+            address: Temporal's; by default as `temporalio.envconfig` finds it.
+            namespace: Temporal's; likewise.
+            packs: whether assets share an activity; `False` gives each its own.
+            actor: who asks, for the audit log; by default `FLOWSTONE_ACTOR`.
+
+        Raises:
+            ConfigurationError: what it runs on lives in one process, or does not
+                answer; all problems at once.
+        """
+        from flowstone.opening import open_connected
+
+        return open_connected(
+            self, address, namespace=namespace, packs=packs, actor=actor
+        )

@@ -1,0 +1,397 @@
+"""The contract at the wall between deciding and doing.
+
+A `Step` goes from a flow to a worker, its answer comes back; a `Flow` starts a
+workflow or a child. They are part of histories: fields are added with defaults, never
+renamed or given another type. Nothing here is large: numbers, keys, counts, rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, ClassVar, Generic, Literal, NamedTuple, TypeVar
+
+from pydantic import Field
+
+from flowstone.core.plan import Skeleton
+
+__all__ = [
+    "Backfill",
+    "Busy",
+    "Cancelled",
+    "Carried",
+    "Cell",
+    "EndRun",
+    "Ended",
+    "Flow",
+    "Held",
+    "Left",
+    "MakePlan",
+    "Materialize",
+    "Missing",
+    "NotHere",
+    "PackReply",
+    "Planned",
+    "Produced",
+    "Raised",
+    "ReadPlan",
+    "Reply",
+    "Request",
+    "Reused",
+    "RunAssets",
+    "SettleGates",
+    "Shard",
+    "ShardEnded",
+    "Skipped",
+    "Snoozed",
+    "Status",
+    "Step",
+    "Superseded",
+]
+
+R = TypeVar("R", covariant=True)
+
+Status = Literal["succeeded", "skipped", "failed", "cancelled"]
+"""How a run ended."""
+
+
+class Cell(NamedTuple):
+    """One node at one key: both are numbers in the plan and in the run's keys.
+
+    `absent` names the nodes that it could read and that have no value in this run.
+    """
+
+    node: int
+    key: int = 0
+    attempt: int = 1
+    absent: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for; every run carries what any worker needs to serve it.
+
+    Attributes:
+        run: the run's id.
+        verb: what is to be done.
+        pipeline: the app's name.
+        asset: the target.
+        key: the key's text; of a backfill, empty: its keys are in the ledger.
+        keys: how many keys there are.
+        policy: when a value that exists is made again.
+        packs: how assets share an activity: by what is known of their durations,
+            never, or all that are ready.
+        budget: how long a pack may go on starting assets, in milliseconds.
+        parallel: how many packs run at once.
+        on_failure: whether a backfill goes on when a partition has failed.
+    """
+
+    run: str
+    verb: Literal["materialize", "materialize_all", "backfill"]
+    pipeline: str
+    asset: str
+    key: str = ""
+    keys: int = 1
+    policy: Literal["always", "missing", "stale"] = "missing"
+    packs: Literal["auto", "off", "whole"] = "auto"
+    budget: int = 200
+    parallel: int = 50
+    on_failure: Literal["continue", "stop"] = "continue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """A table of states, as it crosses a continue-as-new; see `RunState.carry`."""
+
+    table: str
+    dispatch: int
+    due: Mapping[int, int]
+    failures: Mapping[int, int]
+    asked: Mapping[int, int]
+    solo: Sequence[int]
+    millis: Sequence[int]
+
+
+# --- flows --------------------------------------------------------------------------
+
+
+class Flow(Generic[R]):
+    """Something that a workflow does, and what it answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Materialize(Flow["Ended"]):
+    """Make one asset at one key, alone or with all upstream."""
+
+    request: Request
+    carried: Carried | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill(Flow["Ended"]):
+    """Make one asset, with all upstream, at many keys."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard(Flow["ShardEnded"]):
+    """Make a stretch of a backfill's keys.
+
+    Attributes:
+        request: the backfill's.
+        number: which shard this is.
+        first: the first of its keys.
+        count: how many keys it has.
+        parallel: how many of its packs run at once.
+        common: the states of the nodes that are made once for all keys.
+        carried: the table, where it continues as new.
+    """
+
+    request: Request
+    number: int
+    first: int
+    count: int
+    parallel: int
+    common: str
+    carried: Carried | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardEnded:
+    """What a shard did; `table` has the state of each of its cells."""
+
+    number: int
+    table: str
+    failed: int = 0
+
+
+# --- steps --------------------------------------------------------------------------
+
+
+class Step(Generic[R]):
+    """Something that a worker does, and what it answers."""
+
+    answer: ClassVar[object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakePlan(Step["Planned | NotHere | Ended"]):
+    """Write the run's plan; say what its flow needs to know of it."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPlan(Step["Planned"]):
+    """Read the plan again, after continuing as new or in a child."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAssets(Step["PackReply"]):
+    """Make a pack of cells, in order.
+
+    Attributes:
+        run: the run's id.
+        dispatch: the number that the flow gave this pack, growing.
+        cells: what to make.
+        budget: how long it may go on starting assets, in milliseconds.
+        last: whether nothing is left to do beside these, so that the step may end
+            the run itself when all of them are made.
+    """
+
+    run: str
+    dispatch: int
+    cells: Sequence[Cell]
+    budget: int = 200
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleGates(Step["PackReply"]):
+    """Ask how the gates of cells stand; make the values of those that are answered."""
+
+    run: str
+    dispatch: int
+    cells: Sequence[Cell]
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRun(Step["Ended"]):
+    """Write how everything ended, and let go of what is left.
+
+    Attributes:
+        run: the run's id.
+        status: how it ended.
+        table: the final state of each cell, key by key.
+    """
+
+    run: str
+    status: Status
+    table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan is written; `keys` is how many keys the run has."""
+
+    skeleton: Skeleton
+    keys: int = 1
+    kind: Literal["planned"] = "planned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A run has ended; `error` is a `FlowstoneError` as data."""
+
+    status: Status
+    error: Mapping[str, object] | None = None
+    kind: Literal["ended"] = "ended"
+
+
+# --- replies, one for each cell -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Produced:
+    """A version was committed; `millis` is how long the function took."""
+
+    millis: int = 0
+    kind: Literal["produced"] = "produced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reused:
+    """A version that was there before is taken."""
+
+    kind: Literal["reused"] = "reused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """The function returned `Skip`."""
+
+    kind: Literal["skipped"] = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """The function raised; the ledger has the error.
+
+    Attributes:
+        retryable: whether its retry policy may be asked.
+        after: what the function asked to wait, in milliseconds; -1 where it did not.
+    """
+
+    retryable: bool = True
+    after: int = -1
+    kind: Literal["raised"] = "raised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snoozed:
+    """The function asked to be called again, in so many milliseconds."""
+
+    millis: int
+    kind: Literal["snoozed"] = "snoozed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A gate is open; `answered` tells that its answer is there already."""
+
+    gate: str
+    deadline: datetime | None = None
+    answered: bool = False
+    kind: Literal["held"] = "held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """Another run has the claim."""
+
+    owner: str
+    gate: str = ""
+    kind: Literal["busy"] = "busy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotHere:
+    """This worker lacks the asset, or has other code than was planned."""
+
+    why: str
+    kind: Literal["not_here"] = "not_here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Inputs that the flow counts as made have no version; their node numbers."""
+
+    nodes: Sequence[int]
+    kind: Literal["missing"] = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """Somebody newer has the claim; ask again."""
+
+    kind: Literal["superseded"] = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """Cancellation reached it before it was made."""
+
+    kind: Literal["cancelled"] = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """Not attempted; `solo` asks for an activity of its own."""
+
+    solo: bool = False
+    kind: Literal["left"] = "left"
+
+
+Reply = Annotated[
+    Produced
+    | Reused
+    | Skipped
+    | Raised
+    | Snoozed
+    | Held
+    | Busy
+    | NotHere
+    | Missing
+    | Superseded
+    | Cancelled
+    | Left,
+    Field(discriminator="kind"),
+]
+"""What became of one cell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackReply:
+    """What became of each cell of a pack, in the order in which they were asked.
+
+    Attributes:
+        replies: one for each cell.
+        ended: whether the step has ended the run too.
+        closed: whether the run had ended already, so that nothing was done.
+    """
+
+    replies: Sequence[Reply]
+    ended: bool = False
+    closed: bool = False
+
+
+MakePlan.answer = Annotated[Planned | NotHere | Ended, Field(discriminator="kind")]
+ReadPlan.answer = Planned
+RunAssets.answer = PackReply
+SettleGates.answer = PackReply
+EndRun.answer = Ended

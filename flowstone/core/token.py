@@ -1,0 +1,48 @@
+"""Tokens: what an outsider shows to answer a gate.
+
+A token is derived from its gate, not drawn, so that every attempt hands out the same
+one: `v1.{key id}.{gate id}.{HMAC-SHA-256}`. It names no workflow and holds no
+deadline; the gate's row does both.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+
+from flowstone.core.errors import BadToken
+
+__all__ = ["derive_token", "gate_id", "read_token"]
+
+
+def gate_id(run: str, node: int, key_number: int, item: int = -1) -> str:
+    """Give the id of a cell's gate, the same on every attempt."""
+    text = f"{run}/{node}/{key_number}/{item}"
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+def derive_token(gate: str, keys: Mapping[str, bytes]) -> str:
+    """Give the token of a gate, signed with the first of the keys."""
+    key_id = next(iter(keys))
+    return f"v1.{key_id}.{gate}.{_mac(gate, keys[key_id])}"
+
+
+def read_token(token: str, keys: Mapping[str, bytes]) -> str:
+    """Give the gate that a token names.
+
+    Raises:
+        BadToken: it is malformed, of no known key, or its signature does not hold.
+    """
+    parts = token.split(".")
+    if len(parts) != 4 or parts[0] != "v1" or parts[1] not in keys:  # noqa: PLR2004
+        raise BadToken
+    if not hmac.compare_digest(parts[3], _mac(parts[2], keys[parts[1]])):
+        raise BadToken
+    return parts[2]
+
+
+def _mac(gate: str, key: bytes) -> str:
+    mac = hmac.digest(key, f"v1.{gate}".encode(), "sha256")
+    return base64.urlsafe_b64encode(mac).decode().rstrip("=")

@@ -1,0 +1,1 @@
+"""What drives flows: this process, or Temporal."""

@@ -1,0 +1,29 @@
+"""Which flow does what: the one dispatch that both engines use."""
+
+from __future__ import annotations
+
+from flowstone.core.messages import (
+    Backfill,
+    Ended,
+    Materialize,
+    Shard,
+    ShardEnded,
+)
+from flowstone.flows.backfill import backfill, shard
+from flowstone.flows.engine import Engine
+from flowstone.flows.materialize import materialize
+
+__all__ = ["AnyFlow", "take_flow"]
+
+AnyFlow = Materialize | Backfill | Shard
+
+
+async def take_flow(engine: Engine, flow: AnyFlow) -> Ended | ShardEnded | AnyFlow:
+    """Run a flow; a flow as its answer asks to be continued as new."""
+    match flow:
+        case Materialize():
+            return await materialize(engine, flow)
+        case Backfill():
+            return await backfill(engine, flow)
+        case Shard():
+            return await shard(engine, flow)

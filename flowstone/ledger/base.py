@@ -1,0 +1,249 @@
+"""The records of the ledger, as the rest of the house hands them about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from flowstone.core.errors import FlowstoneError
+from flowstone.core.messages import Request
+
+__all__ = [
+    "Attempt",
+    "Claimed",
+    "Dispatch",
+    "Ending",
+    "Event",
+    "Gate",
+    "Holding",
+    "Making",
+    "Opened",
+    "RunRow",
+    "Version",
+    "Wanted",
+]
+
+
+class Dispatch(NamedTuple):
+    """Who asks: one attempt of one dispatch of one workflow of one run."""
+
+    run: str
+    workflow: str
+    dispatch: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run, as its row has it.
+
+    Attributes:
+        keys: the texts of its keys, in the order of their numbers.
+        owner: of a run in this process, what proves that the process lives.
+        error: why it failed, as data.
+    """
+
+    request: Request
+    workflow: str
+    keys: Sequence[str]
+    request_hash: str
+    user_key: str | None = None
+    actor: str = ""
+    owner: str = ""
+    status: str = "starting"
+    reason: str = ""
+    plan: str | None = None
+    error: FlowstoneError | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.request.run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One committed value of one asset at one key; immutable."""
+
+    id: str
+    run: str
+    node: int
+    key_number: int
+    asset: str
+    key: str
+    data_version: str
+    code: str
+    inputs: str
+    io: str
+    location: str
+    size: int
+    digest: str
+    facts: Mapping[str, object]
+    metadata: Mapping[str, object]
+    millis: int
+    created_at: datetime
+    item: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A cell that a step was asked to make.
+
+    Attributes:
+        number: which of the user's attempts it is.
+        inputs: the cells it reads, each (node, key number).
+        reusable: whether a version that exists is as good.
+        gate: the gate that is being settled, whose hold on the claim is its own.
+    """
+
+    node: int
+    key_number: int
+    asset: str
+    key: str
+    io: str
+    number: int
+    inputs: Sequence[tuple[int, int]]
+    reusable: bool
+    gate: str = ""
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Its node and key number."""
+        return (self.node, self.key_number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A cell that was claimed: its version's id, if it gets one, and where to write."""
+
+    id: str
+    path: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What opening a cell found; one of these is the case.
+
+    Attributes:
+        made: this run has a version of it already.
+        held: it waits at its gate.
+        reused: a version that is as good exists.
+        busy: who has the claim, and at which gate they wait.
+        attempt: it is yours to make.
+        lost: how often a worker was lost with it alone.
+    """
+
+    made: bool = False
+    held: bool = False
+    reused: Version | None = None
+    busy: tuple[str, str] | None = None
+    attempt: Attempt | None = None
+    lost: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is to be done now."""
+        return self.made or self.held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What opening a pack found.
+
+    Attributes:
+        closed: the run has ended; nothing was opened.
+        cells: what became of each cell wanted, in order.
+        inputs: the versions that this run reads, by cell; `None` for a value that
+            is known to be absent.
+    """
+
+    closed: bool = False
+    cells: Sequence[Claimed] = ()
+    inputs: Mapping[tuple[int, int], Version | None] = field(
+        default_factory=dict[tuple[int, int], Version | None]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """A value that was written and is to be committed.
+
+    Attributes:
+        reads: the versions it was made from, by parameter.
+    """
+
+    wanted: Wanted
+    attempt: Attempt
+    code: str
+    location: str
+    size: int
+    digest: str
+    facts: Mapping[str, object]
+    metadata: Mapping[str, object]
+    millis: int
+    reads: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """An attempt that ended without a version.
+
+    Attributes:
+        state: `failed`, `skipped`, `snoozed`, `lost`, `discarded` or `cancelled`.
+    """
+
+    wanted: Wanted
+    attempt: Attempt
+    state: str
+    reason: str = ""
+    error: FlowstoneError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """An attempt that ended at a gate."""
+
+    wanted: Wanted
+    attempt: Attempt
+    gate: str
+    timeout_seconds: float | None
+    on_timeout: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A wait for an answer, as its row has it."""
+
+    id: str
+    run: str
+    node: int
+    key_number: int
+    asset: str
+    key: str
+    workflow: str
+    state: str
+    on_timeout: str
+    opened_at: datetime
+    deadline: datetime | None
+    decided_at: datetime | None
+    winner: str
+    payload: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, in the field's dotted names."""
+
+    name: str
+    asset: str
+    key: str
+    run: str
+    outcome: str = ""
+    at: datetime | None = None
+    data: Mapping[str, object] = field(default_factory=dict[str, object])

@@ -1,0 +1,130 @@
+"""Rows to records and back, in one place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import cast
+
+from sqlalchemy import Connection, Row, func, select
+
+from flowstone.core.errors import FlowstoneError, from_data
+from flowstone.core.messages import Request
+from flowstone.ledger.base import Event, Gate, RunRow, Version
+
+__all__ = [
+    "clock",
+    "dump",
+    "error_of",
+    "error_text",
+    "event_row",
+    "gate_of",
+    "load",
+    "run_of",
+    "run_row",
+    "version_of",
+]
+
+
+def dump(data: object) -> str:
+    """Give compact JSON."""
+    return json.dumps(data, separators=(",", ":"), default=str)
+
+
+def load(text: str) -> dict[str, object]:
+    """Read a JSON object."""
+    return json.loads(text) if text else {}
+
+
+def clock(conn: Connection) -> datetime:
+    """Give the database's time; of SQLite, this process's."""
+    if conn.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    return conn.execute(select(func.clock_timestamp())).scalar_one()
+
+
+def error_text(error: FlowstoneError | None) -> str | None:
+    """Write an error down."""
+    return None if error is None else dump(error.to_data())
+
+
+def error_of(text: str | None) -> FlowstoneError | None:
+    """Read an error."""
+    return from_data(load(text)) if text else None
+
+
+def run_row(run: RunRow, at: datetime) -> dict[str, object]:
+    """Give the columns of a run."""
+    request = run.request
+    return {
+        "id": request.run,
+        "pipeline": request.pipeline,
+        "workflow": run.workflow,
+        "verb": request.verb,
+        "asset": request.asset,
+        "key": request.key or "-",
+        "keys": dump(list(run.keys)),
+        "request": dump(asdict(request)),
+        "request_hash": run.request_hash,
+        "user_key": run.user_key,
+        "actor": run.actor,
+        "owner": run.owner,
+        "status": run.status,
+        "reason": run.reason,
+        "created_at": at,
+    }
+
+
+def run_of(row: Row[*tuple[object, ...]]) -> RunRow:
+    """Give the run that a row has."""
+    data = cast("Mapping[str, object]", row._mapping)  # noqa: SLF001
+    known = {f.name for f in fields(Request)}
+    request = {k: v for k, v in load(str(data["request"])).items() if k in known}
+    return RunRow(
+        request=Request(**request),  # pyright: ignore[reportArgumentType]
+        workflow=str(data["workflow"]),
+        keys=json.loads(str(data["keys"])),
+        request_hash=str(data["request_hash"]),
+        user_key=cast("str | None", data["user_key"]),
+        actor=str(data["actor"]),
+        owner=str(data["owner"]),
+        status=str(data["status"]),
+        reason=str(data["reason"]),
+        plan=cast("str | None", data["plan"]),
+        error=error_of(cast("str | None", data["error"])),
+        created_at=cast("datetime", data["created_at"]),
+        started_at=cast("datetime | None", data["started_at"]),
+        ended_at=cast("datetime | None", data["ended_at"]),
+    )
+
+
+def version_of(row: Row[*tuple[object, ...]]) -> Version:
+    """Give the version that a row has."""
+    data = dict(row._mapping)  # noqa: SLF001
+    names = {f.name for f in fields(Version)}
+    kept = {k: v for k, v in data.items() if k in names}
+    kept["facts"] = load(str(data["facts"]))
+    kept["metadata"] = load(str(data["metadata"]))
+    return Version(**kept)  # pyright: ignore[reportArgumentType]
+
+
+def gate_of(row: Row[*tuple[object, ...]]) -> Gate:
+    """Give the gate that a row has."""
+    data = dict(row._mapping)  # noqa: SLF001
+    names = {f.name for f in fields(Gate)}
+    return Gate(**{k: v for k, v in data.items() if k in names})  # pyright: ignore[reportArgumentType]
+
+
+def event_row(event: Event, at: datetime) -> dict[str, object]:
+    """Give the columns of an event."""
+    return {
+        "at": event.at or at,
+        "run": event.run,
+        "name": event.name,
+        "asset": event.asset,
+        "key": event.key,
+        "outcome": event.outcome,
+        "data": dump(dict(event.data)),
+    }

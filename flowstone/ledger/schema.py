@@ -1,0 +1,303 @@
+"""The tables. Alembic's revisions beside this make them in a database.
+
+A cell is (run, node, key number, item); the key's text is beside it where people or
+other runs look for it. JSON is kept as text: nothing asks SQL to look inside.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+__all__ = [
+    "REVISION",
+    "Instant",
+    "answers",
+    "attempts",
+    "audit",
+    "claims",
+    "events",
+    "gates",
+    "input_members",
+    "metadata",
+    "outbox",
+    "plans",
+    "pointers",
+    "run_nodes",
+    "runs",
+    "secrets",
+    "versions",
+    "waiters",
+]
+
+REVISION = "0001"
+"""The newest revision, which the code of this release needs."""
+
+metadata = MetaData()
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, in UTC whatever the database thinks of zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """Give the database UTC; SQLite keeps no zone."""
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """Give people an aware datetime."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+def _cell() -> list[Column[object]]:
+    return [
+        Column("run", Text, nullable=False),
+        Column("node", Integer, nullable=False),
+        Column("key_number", Integer, nullable=False, default=0),
+        Column("item", Integer, nullable=False, default=-1),
+    ]
+
+
+runs = Table(
+    "flowstone_runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("keys", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("request_hash", Text, nullable=False),
+    Column("user_key", Text),
+    Column("actor", Text, nullable=False),
+    Column("owner", Text, nullable=False, default=""),
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("plan", Text),
+    Column("error", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    UniqueConstraint("pipeline", "user_key"),
+    Index("flowstone_runs_recent", "pipeline", "created_at"),
+    Index("flowstone_runs_workflow", "workflow"),
+    Index("flowstone_runs_asset", "pipeline", "asset", "key", "created_at"),
+    Index("flowstone_runs_status", "status", "created_at"),
+)
+
+plans = Table(
+    "flowstone_plans",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+run_nodes = Table(
+    "flowstone_run_nodes",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("key_number", Integer, primary_key=True),
+    Column("node", Integer, primary_key=True),
+    Column("state", Integer, nullable=False),
+    Column("version", Text),
+    Column("reason", Text, nullable=False, default=""),
+    Column("error", Text),
+)
+
+claims = Table(
+    "flowstone_claims",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("dispatch", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("gate", Text),
+    Column("policy", Text, nullable=False),
+    Column("taken_at", Instant, nullable=False),
+    Index("flowstone_claims_run", "run", "workflow", "dispatch"),
+)
+
+waiters = Table(
+    "flowstone_waiters",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("workflow", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+)
+
+attempts = Table(
+    "flowstone_attempts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *_cell(),
+    Column("asset", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("dispatch", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("io", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("alone", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("error", Text),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index("flowstone_attempts_cell", "run", "key_number", "node"),
+    Index("flowstone_attempts_recent", "asset", "key", "id"),
+)
+
+versions = Table(
+    "flowstone_versions",
+    metadata,
+    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    *_cell(),
+    Column("asset", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("data_version", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("io", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("millis", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("run", "key_number", "node", "item"),
+    Index("flowstone_versions_recent", "asset", "seq"),
+    Index("flowstone_versions_inputs", "inputs"),
+)
+
+pointers = Table(
+    "flowstone_pointers",
+    metadata,
+    Column("asset", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("version", Text),
+    Column("fence", BigInteger, nullable=False),
+    Column("moved_at", Instant, nullable=False),
+)
+
+input_members = Table(
+    "flowstone_input_members",
+    metadata,
+    Column("inputs", Text, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("parameter", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Index("flowstone_input_members_version", "version"),
+)
+
+gates = Table(
+    "flowstone_gates",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *_cell(),
+    Column("asset", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("pipeline", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("on_timeout", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("deadline", Instant),
+    Column("decided_at", Instant),
+    Column("winner", Text, nullable=False, default=""),
+    Column("payload", Text),
+    Column("seen", Boolean, nullable=False, default=False),
+    Column("input_version", Text, nullable=False, default=""),
+    Index("flowstone_gates_run", "run", "state"),
+    Index("flowstone_gates_state", "pipeline", "state", "opened_at"),
+)
+
+answers = Table(
+    "flowstone_answers",
+    metadata,
+    Column("gate", Text, primary_key=True),
+    Column("payload", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+events = Table(
+    "flowstone_events",
+    metadata,
+    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Index("flowstone_events_run", "run", "seq"),
+)
+
+audit = Table(
+    "flowstone_audit",
+    metadata,
+    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Index("flowstone_audit_subject", "subject", "seq"),
+)
+
+outbox = Table(
+    "flowstone_outbox",
+    metadata,
+    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("pipeline", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("gate", Text, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Index("flowstone_outbox_due", "pipeline", "due_at"),
+)
+
+secrets = Table(
+    "flowstone_secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,283 @@
+"""Open an app: check what it runs on, build it, hand out the client."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets as randomness
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from flowstone.client import Client, Packs
+from flowstone.client_sync import SyncOpening
+from flowstone.core.errors import ConfigurationError
+from flowstone.engines.local import LocalBackend
+from flowstone.io.base import IOManager, lives_in_process
+from flowstone.io.memory import MemoryIO
+from flowstone.io.postgres import PostgresIO
+from flowstone.io.sqlite import SqliteIO
+from flowstone.ledger.ids import new_id
+from flowstone.ledger.sql import SqlLedger
+from flowstone.settings import Secrets, Settings
+from flowstone.steps.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from flowstone.app import Flowstone
+
+__all__ = ["Opening", "shared_toolbox"]
+
+PackChoice = bool | str
+
+
+class Opening:
+    """An app about to be opened: `async with` it, `await` it, or take its `.sync()`."""
+
+    def __init__(
+        self, opened: Callable[[], AbstractAsyncContextManager[Client]]
+    ) -> None:
+        self._opened = opened
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Client:
+        client = await self._stack.enter_async_context(self._opened())
+        client.closes(self._stack)
+        return client
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def __await__(self) -> Generator[object, None, Client]:
+        return self.__aenter__().__await__()
+
+    def sync(self) -> SyncOpening:
+        """Open it for code that does not use asyncio."""
+        return SyncOpening(self.__aenter__)
+
+
+def open_local(
+    app: Flowstone, path: str | Path | None, *, packs: PackChoice, actor: str
+) -> Opening:
+    """Prepare to open in this process."""
+    return Opening(lambda: _local(app, path, _mode(packs), actor))
+
+
+def open_connected(
+    app: Flowstone,
+    address: str | None,
+    *,
+    namespace: str | None,
+    packs: PackChoice,
+    actor: str,
+) -> Opening:
+    """Prepare to open on Temporal."""
+    return Opening(lambda: _connected(app, address, namespace, _mode(packs), actor))
+
+
+# --- in this process ----------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _local(
+    app: Flowstone, path: str | Path | None, packs: Packs | None, actor: str
+) -> AsyncIterator[Client]:
+    settings = Settings.from_env()
+    with _folder(path) as folder:
+        toolbox = await asyncio.to_thread(_local_toolbox, app, folder, bool(path))
+        with _sign_of_life(folder) as owner:
+            await asyncio.to_thread(_bury, toolbox, folder, owner)
+            backend = LocalBackend(toolbox, owner)
+            client = Client(
+                toolbox,
+                backend,
+                actor=actor or settings.actor,
+                packs=packs or cast("Packs", settings.packs),
+                budget=settings.budget,
+            )
+            try:
+                yield client
+            finally:
+                await backend.close()
+                await asyncio.to_thread(_close, toolbox, app)
+
+
+def _local_toolbox(app: Flowstone, folder: Path, kept: bool) -> Toolbox:  # noqa: FBT001
+    ledger = app.ledger or SqlLedger(f"sqlite:///{folder / 'ledger.db'}")
+    ledger.upgrade()
+    io: dict[str, IOManager] = dict(app.io)
+    if "default" not in io:
+        io["default"] = SqliteIO(folder / "values.db") if kept else MemoryIO()
+    keys = dict((app.secrets or Secrets.from_env()).signing_keys)
+    if not keys:
+        secret = ledger.secret("signing", randomness.token_urlsafe(32))
+        keys = {"local": secret.encode()}
+    return Toolbox(
+        name=app.name, pipeline=app.pipeline, ledger=ledger, io=io, keys=keys
+    )
+
+
+@contextmanager
+def _folder(path: str | Path | None) -> Iterator[Path]:
+    if path is not None:
+        folder = Path(path).expanduser().resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    folder = Path(tempfile.mkdtemp(prefix="flowstone-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _sign_of_life(folder: Path) -> Iterator[str]:
+    """Hold a lock that ends with this process, whatever ends it."""
+    owner = new_id()
+    alive = folder / "alive"
+    alive.mkdir(exist_ok=True)
+    file = alive / owner
+    with file.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield owner
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def _bury(toolbox: Toolbox, folder: Path, owner: str) -> None:
+    """End the runs of processes that are gone: what waited there is abandoned."""
+    for run in toolbox.ledger.outbox.live(toolbox.name):
+        if run.owner and run.owner != owner and _is_dead(folder / "alive" / run.owner):
+            toolbox.ledger.runs.end(run, "terminated", reason="its process ended")
+
+
+def _is_dead(file: Path) -> bool:
+    try:
+        with file.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.unlink(missing_ok=True)
+            return True
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _close(toolbox: Toolbox, app: Flowstone) -> None:
+    """Close what was opened here; what the app brought stays its own."""
+    if toolbox.ledger is not app.ledger:
+        toolbox.ledger.close()
+    for name, manager in toolbox.io.items():
+        close = getattr(manager, "close", None)
+        if name not in app.io and callable(close):
+            close()
+
+
+# --- on Temporal --------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _connected(
+    app: Flowstone,
+    address: str | None,
+    namespace: str | None,
+    packs: Packs | None,
+    actor: str,
+) -> AsyncIterator[Client]:
+    from flowstone.engines.temporal.backend import TemporalBackend
+
+    settings = Settings.from_env()
+    toolbox = await asyncio.to_thread(shared_toolbox, app)
+    try:
+        backend = await TemporalBackend.connect(toolbox, address, namespace)
+        client = Client(
+            toolbox,
+            backend,
+            actor=actor or settings.actor,
+            packs=packs or cast("Packs", settings.packs),
+            budget=settings.budget,
+        )
+        try:
+            yield client
+        finally:
+            await backend.close()
+    finally:
+        toolbox.close()
+        await asyncio.to_thread(_close, toolbox, app)
+
+
+def shared_toolbox(app: Flowstone) -> Toolbox:
+    """Build what clients and workers on several machines hold alike.
+
+    Raises:
+        ConfigurationError: something of it lives in one process, or does not answer;
+            all problems at once.
+    """
+    settings = Settings.from_env()
+    problems: list[str] = []
+    ledger = app.ledger
+    if ledger is None and settings.ledger_url is not None:
+        ledger = SqlLedger(settings.ledger_url)
+    if ledger is None:
+        problems.append(
+            "The app has no ledger: give ledger=SqlLedger(url), or set "
+            "FLOWSTONE_LEDGER_URL to a Postgres."
+        )
+    elif ledger.in_process:
+        problems.append(
+            f"The ledger at {ledger.database.where()} is a file that serves one "
+            "process: give a Postgres URL, or set FLOWSTONE_LEDGER_URL."
+        )
+    io: dict[str, IOManager] = dict(app.io)
+    if "default" not in io and settings.ledger_url is not None:
+        io["default"] = PostgresIO(settings.ledger_url)
+    if "default" not in io and ledger is not None and not ledger.in_process:
+        io["default"] = PostgresIO(ledger.url)
+    problems += _local_managers(app, io)
+    keys = dict((app.secrets or Secrets.from_env()).signing_keys)
+    gated = [a.name for a in app.pipeline if "on_signal" in a.companions]
+    if gated and not keys:
+        problems.append(
+            f"{gated[0]!r} waits for signals, and nothing signs their tokens: set "
+            "FLOWSTONE_SIGNING_KEYS to `id:secret`, the same for every process."
+        )
+    if problems:
+        raise ConfigurationError(problems=problems)
+    assert ledger is not None
+    ledger.check()
+    return Toolbox(
+        name=app.name, pipeline=app.pipeline, ledger=ledger, io=io, keys=keys
+    )
+
+
+def _local_managers(app: Flowstone, io: Mapping[str, IOManager]) -> list[str]:
+    """Name the managers in use whose values no other process could read."""
+    used = {a.options.io for a in app.pipeline}
+    return [
+        f"The IO manager {name!r} ({type(manager).__name__}) keeps its values in one "
+        f"process: give io={{{name!r}: PostgresIO(url)}}, or another that is shared."
+        for name, manager in io.items()
+        if name in used and lives_in_process(manager)
+    ]
+
+
+def _mode(packs: PackChoice) -> Packs | None:
+    if packs is True:
+        return None
+    if packs is False:
+        return "off"
+    if packs not in {"auto", "off", "whole"}:
+        raise ConfigurationError(
+            problems=[f"packs={packs!r}: use True, False, 'auto', 'off' or 'whole'."]
+        )
+    return cast("Packs", packs)

@@ -1,0 +1,59 @@
+"""From numbers to assets: what the cells of a step stand for."""
+
+from __future__ import annotations
+
+from flowstone.core.messages import Cell, NotHere
+from flowstone.core.partition import NONE, PartitionKey
+from flowstone.core.plan import Node
+from flowstone.ledger.base import Wanted
+from flowstone.steps.toolbox import Job, Toolbox
+
+__all__ = ["key_text", "not_here", "partition", "wanted"]
+
+
+def key_text(job: Job, node: Node, number: int) -> str:
+    """Give the text of the key at which a node is made."""
+    return NONE.text if node.single else job.run.keys[number]
+
+
+def partition(job: Job, node: Node, number: int) -> object:
+    """Give the key as the user wrote it."""
+    return PartitionKey(key_text(job, node, number)).value
+
+
+def wanted(toolbox: Toolbox, job: Job, cell: Cell, *, gate: str = "") -> Wanted:
+    """Say what is wanted of a cell, in the ledger's words."""
+    node = job.plan.nodes[cell.node]
+    volatile = toolbox.pipeline.assets[node.asset].options.volatile
+    return Wanted(
+        node=cell.node,
+        key_number=cell.key,
+        asset=f"{toolbox.name}/{node.asset}",
+        key=key_text(job, node, cell.key),
+        io=node.io,
+        number=cell.attempt,
+        inputs=[(e.node, cell.key) for e in node.edges if e.parameter],
+        reusable=job.run.request.policy != "always" and not volatile and not gate,
+        gate=gate,
+    )
+
+
+def not_here(toolbox: Toolbox, node: Node) -> NotHere | None:
+    """Say why this worker cannot make a node, if it cannot."""
+    asset = toolbox.pipeline.assets.get(node.asset)
+    if asset is None:
+        return NotHere(
+            why=f"No worker of {toolbox.name!r} that answered has the asset "
+            f"{node.asset!r}; start one that has it."
+        )
+    if asset.code != node.code:
+        return NotHere(
+            why=f"The worker that answered has code {asset.code} of {node.asset!r}, "
+            f"and the run was planned with {node.code}; start one that has that."
+        )
+    if node.io not in toolbox.io:
+        return NotHere(
+            why=f"The worker that answered has no IO manager {node.io!r}, which "
+            f"{node.asset!r} uses."
+        )
+    return None

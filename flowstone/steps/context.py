@@ -1,0 +1,115 @@
+"""The context: what a function may ask while it runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Never
+
+from flowstone.core.errors import NotSupported
+from flowstone.core.outcome import Cancelled
+from flowstone.core.ref import Key
+from flowstone.steps.toolbox import Call
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a function may ask while it runs; take it as the parameter `ctx`.
+
+    Attributes:
+        asset: the asset's name.
+        partition: the key, of its own type; `None` where there is none.
+        run_id: the run.
+        attempt: which attempt this is, counting failures of the function alone.
+        started_at: when this attempt began.
+        scheduled_at: the time of the schedule's fire, where one started the run.
+        resources: what the asset asked for by name.
+    """
+
+    asset: str
+    partition: Key | None = None
+    run_id: str = ""
+    attempt: int = 1
+    started_at: datetime | None = None
+    scheduled_at: datetime | None = None
+    resources: Mapping[str, object] = field(default_factory=dict[str, object])
+    _call: Call | None = None
+    _token: Callable[[], str] | None = None
+    _facts: dict[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled; ask it in loops that call nothing else."""
+        return self._call is not None and self._call.cancelled.is_set()
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger that names the run, the asset and the partition."""
+        extra = {
+            "run_id": self.run_id,
+            "asset": self.asset,
+            "partition": self.partition,
+        }
+        return _Named(logging.getLogger("flowstone.asset"), extra)
+
+    @property
+    def token(self) -> str:
+        """What an outsider shows to answer this asset; the same on every attempt."""
+        self._stop_if_cancelled()
+        if self._token is None:
+            return "test-token"
+        return self._token()
+
+    @property
+    def callback_url(self) -> str:
+        """Refuse: there is no endpoint for callbacks yet."""
+        raise NotSupported(
+            what="ctx.callback_url", instead="Answer ctx.token with gates.signal(...)."
+        )
+
+    @property
+    def limits(self) -> Never:
+        """Refuse: limits are not built yet."""
+        raise NotSupported(what="ctx.limits")
+
+    def heartbeat(self, details: object = None) -> None:
+        """Tell how far it is; the engine shows it.
+
+        Raises:
+            Cancelled: the run was cancelled.
+        """
+        self._stop_if_cancelled()
+        if self._call is not None:
+            self._call.beat(details)
+
+    def progress(self, done: int, total: int | None = None) -> None:
+        """Tell how much is done, of how much.
+
+        Raises:
+            Cancelled: the run was cancelled.
+        """
+        self.heartbeat({"done": done, "total": total})
+
+    def metadata(self, **facts: str | float | bool | None) -> None:
+        """Keep facts with the version: rows, bytes, whatever people look for."""
+        self._facts.update(facts)
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled:
+            raise Cancelled
+
+
+class _Named(logging.LoggerAdapter[logging.Logger]):
+    """Puts the asset before the message, and its facts into the record."""
+
+    def process(
+        self, msg: object, kwargs: MutableMapping[str, object]
+    ) -> tuple[object, MutableMapping[str, object]]:
+        extra = self.extra or {}
+        kwargs["extra"] = {**extra, **(kwargs.get("extra") or {})}  # pyright: ignore
+        where = f" @ {extra['partition']}" if extra.get("partition") is not None else ""
+        return f"{extra['asset']}{where}: {msg}", kwargs

@@ -1,0 +1,236 @@
+"""Call the user's function, and say as data what it did."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import threading
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from flowstone.core.errors import AssetFailed, FlowstoneError
+from flowstone.core.outcome import Cancelled, Fatal, RetryAfter
+from flowstone.core.pipeline import AnyAsset
+from flowstone.core.wiring import CONTEXT
+from flowstone.steps.context import Context
+from flowstone.steps.toolbox import Call, Toolbox
+from flowstone.steps.watch import Region
+
+__all__ = ["Failure", "Invocation", "Returned", "Stopped", "failure", "invoke"]
+
+_POLL = 0.25
+_LONGEST_TEXT = 2_000
+_LONGEST_TRACE = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """The function returned: a value, or one of the outcomes."""
+
+    value: object
+    millis: int
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """The function raised, or took too long.
+
+    Attributes:
+        retryable: whether its retry policy may be asked.
+        after: the wait that it asked for.
+    """
+
+    error: FlowstoneError
+    retryable: bool
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Cancellation reached it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One call of one function.
+
+    Attributes:
+        function: the asset's, or a companion's.
+        hints: the annotations of its parameters.
+        supplied: what comes first, by position.
+        takes_context: whether it takes `ctx`.
+        token: makes the token of its gate.
+    """
+
+    asset: AnyAsset
+    key: str
+    partition: object
+    run: str
+    attempt: int
+    function: Callable[..., object]
+    hints: Mapping[str, object]
+    token: Callable[[], str]
+    supplied: tuple[object, ...] = ()
+    takes_context: bool = False
+
+    def by(
+        self,
+        function: Callable[..., object],
+        *,
+        hints: Mapping[str, object],
+        supplied: tuple[object, ...],
+        takes_context: bool,
+    ) -> Invocation:
+        """Give the same, by a companion."""
+        return replace(
+            self,
+            function=function,
+            hints=hints,
+            supplied=supplied,
+            takes_context=takes_context,
+        )
+
+    @property
+    def name(self) -> str:
+        """Name it as people read it."""
+        return self.asset.name if self.key == "-" else f"{self.asset.name} @ {self.key}"
+
+
+def invoke(
+    toolbox: Toolbox,
+    call: Call,
+    region: Region,
+    what: Invocation,
+    inputs: Mapping[str, object],
+) -> Returned | Failure | Stopped:
+    """Call a function, sync or async, within its timeout."""
+    if call.cancelled.is_set():
+        return Stopped()
+    facts: dict[str, object] = {}
+    arguments = dict(inputs)
+    if what.takes_context:
+        arguments[CONTEXT] = _context(call, what, facts)
+    began = time.perf_counter()
+    try:
+        value = _run(toolbox, call, region, what, arguments)
+    except (Cancelled, asyncio.CancelledError, concurrent.futures.CancelledError) as e:
+        if call.cancelled.is_set():
+            return Stopped()
+        return failure(what, e)
+    except BaseException as error:  # noqa: BLE001 - SystemExit is a failure, not an end
+        return failure(what, error)
+    return Returned(
+        value=value,
+        millis=round((time.perf_counter() - began) * 1000),
+        facts=facts,
+    )
+
+
+def _context(call: Call, what: Invocation, facts: dict[str, object]) -> Context:
+    return Context(
+        asset=what.asset.name,
+        partition=what.partition,  # pyright: ignore[reportArgumentType]
+        run_id=what.run,
+        attempt=what.attempt,
+        started_at=datetime.now(UTC),
+        _call=call,
+        _token=what.token,
+        _facts=facts,
+    )
+
+
+def _run(
+    toolbox: Toolbox,
+    call: Call,
+    region: Region,
+    what: Invocation,
+    arguments: Mapping[str, object],
+) -> object:
+    timeout = what.asset.options.timeout
+    if inspect.iscoroutinefunction(what.function):
+        work = cast(
+            "Coroutine[object, object, object]",
+            what.function(*what.supplied, **arguments),
+        )
+        return _wait(toolbox.background.submit(work, what.name), call, what, timeout)
+    if timeout is None:
+        with region.entered():
+            return what.function(*what.supplied, **arguments)
+    # A thread of its own, so that the step can go on when the function does not end.
+    future: concurrent.futures.Future[object] = concurrent.futures.Future()
+
+    def work_in_thread() -> None:
+        try:
+            with region.entered():
+                value = what.function(*what.supplied, **arguments)
+        except BaseException as error:  # noqa: BLE001 - it is raised in the step
+            future.set_exception(error)
+        else:
+            future.set_result(value)
+
+    threading.Thread(
+        target=work_in_thread, name=f"flowstone-{what.name}", daemon=True
+    ).start()
+    return _wait(future, call, what, timeout)
+
+
+def _wait(
+    future: concurrent.futures.Future[object],
+    call: Call,
+    what: Invocation,
+    timeout: timedelta | None,
+) -> object:
+    ends = None if timeout is None else time.monotonic() + timeout.total_seconds()
+    while True:
+        left = _POLL if ends is None else min(_POLL, ends - time.monotonic())
+        try:
+            return future.result(timeout=max(left, 0))
+        except TimeoutError:
+            if future.done():
+                raise
+        if ends is not None and time.monotonic() >= ends:
+            future.cancel()
+            call_timeout = f"{what.name!r} ran longer than its timeout of {timeout}."
+            raise TimeoutError(call_timeout)
+        if call.cancelled.is_set():
+            future.cancel()
+            raise Cancelled
+
+
+def failure(what: Invocation, error: BaseException) -> Failure:
+    """Say what an exception means for a function's retries."""
+    retry = what.asset.options.retry
+    fatal = (Fatal, *(retry.fatal if retry is not None else ()))
+    after = error.delay if isinstance(error, RetryAfter) else None
+    return Failure(
+        error=AssetFailed(
+            asset=what.asset.name,
+            partition=what.key,
+            run_id=what.run,
+            error_type=type(error).__qualname__,
+            error=_cut(str(error), _LONGEST_TEXT),
+            attempts=what.attempt,
+            details=_cut(_trace(error), _LONGEST_TRACE),
+        ),
+        retryable=not isinstance(error, fatal),
+        after=after,
+    )
+
+
+def _trace(error: BaseException) -> str:
+    """Give the traceback from the user's own frames on."""
+    trace = error.__traceback__
+    while trace is not None and "/flowstone/steps/" in trace.tb_frame.f_code.co_filename:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
+
+
+def _cut(text: str, most: int) -> str:
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    return text if len(text) <= most else f"{text[: most - 1]}…"

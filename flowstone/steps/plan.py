@@ -1,0 +1,123 @@
+"""Make a run's plan, and read it again."""
+
+from __future__ import annotations
+
+from flowstone.core import plan as planning
+from flowstone.core.errors import UpstreamMissing
+from flowstone.core.messages import (
+    Ended,
+    MakePlan,
+    NotHere,
+    Planned,
+    ReadPlan,
+    Request,
+)
+from flowstone.core.partition import PartitionKey
+from flowstone.core.plan import Plan
+from flowstone.ledger.base import Event, RunRow, Version
+from flowstone.steps.toolbox import Call, Job, Toolbox
+
+__all__ = ["make_plan", "read_plan"]
+
+
+def make_plan(
+    toolbox: Toolbox, call: Call, step: MakePlan
+) -> Planned | NotHere | Ended:
+    """Write the plan of a run; answer what its flow needs to know of it."""
+    request = step.request
+    if request.asset not in toolbox.pipeline:
+        return NotHere(
+            why=f"No worker of {toolbox.name!r} that answered has the asset "
+            f"{request.asset!r}; start one that has it."
+        )
+    upstream = request.verb != "materialize"
+    plan = planning.make_plan(
+        toolbox.name, toolbox.pipeline, request.asset, upstream=upstream
+    )
+    row = toolbox.ledger.runs.get(request.run) or _row(call, request)
+    given = _given(toolbox, plan, row.keys[0])
+    started = Event(
+        name=f"flowstone.{_verb(request)}.start",
+        asset=request.asset,
+        key=row.request.key or "-",
+        run=request.run,
+    )
+    if not toolbox.ledger.runs.plan(row, plan, given, [started]):
+        return Ended(status="cancelled", error=None)
+    missing = _missing(plan, given)
+    if missing:
+        return _end_without(toolbox, row, request, missing)
+    job = toolbox.job(request.run)
+    return _planned(toolbox, job or Job(run=row, plan=plan), given)
+
+
+def read_plan(toolbox: Toolbox, call: Call, step: ReadPlan) -> Planned:
+    """Give a flow its skeleton again."""
+    del call
+    job = toolbox.job(step.run)
+    if job is None:
+        raise LookupError(f"run {step.run} has no plan in the ledger")  # noqa: EM102
+    absent = toolbox.ledger.runs.absent(step.run)
+    return _planned(toolbox, job, dict.fromkeys(absent))
+
+
+def _verb(request: Request) -> str:
+    return "backfill" if request.verb == "backfill" else "run"
+
+
+def _row(call: Call, request: Request) -> RunRow:
+    """Write the row anew, from what the run itself carries."""
+    return RunRow(
+        request=request,
+        workflow=call.workflow,
+        keys=[request.key or "-"],
+        request_hash="",
+        actor="recovered",
+    )
+
+
+def _given(toolbox: Toolbox, plan: Plan, key: str) -> dict[int, Version | None]:
+    """Pin the versions of what the run takes as it is."""
+    nodes = {i: n for i, n in enumerate(plan.nodes) if n.given}
+    places = {
+        i: (f"{toolbox.name}/{n.asset}", PartitionKey("-" if n.single else key).text)
+        for i, n in nodes.items()
+    }
+    found = toolbox.ledger.runs.current(list(places.values()))
+    return {i: found.get(place) for i, place in places.items()}
+
+
+def _missing(plan: Plan, given: dict[int, Version | None]) -> list[str]:
+    target = plan.nodes[plan.target]
+    return [
+        plan.nodes[e.node].asset
+        for e in target.edges
+        if not e.optional and e.node in given and given[e.node] is None
+    ]
+
+
+def _end_without(
+    toolbox: Toolbox, row: RunRow, request: Request, missing: list[str]
+) -> Ended:
+    error = UpstreamMissing(
+        asset=request.asset,
+        partition=request.key or "-",
+        missing=tuple(missing),
+        run_id=request.run,
+    )
+    toolbox.ledger.runs.end(row, "failed", error=error)
+    return Ended(status="failed", error=error.to_data())
+
+
+def _planned(
+    toolbox: Toolbox, job: Job, given: dict[int, Version | None]
+) -> Planned:
+    millis = toolbox.ledger.runs.durations(
+        [f"{toolbox.name}/{n.asset}" for n in job.plan.nodes if not n.given]
+    )
+    skeleton = planning.make_skeleton(
+        job.plan,
+        {asset.split("/", 1)[1]: taken for asset, taken in millis.items()},
+        [i for i, version in given.items() if version is None],
+    )
+    return Planned(skeleton=skeleton, keys=len(job.run.keys))

@@ -1,0 +1,153 @@
+"""The values of one pack: what it reads, what it has made and not yet committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flowstone.core.errors import StoreError
+from flowstone.core.plan import Node
+from flowstone.io import codecs
+from flowstone.io.base import IOManager, Slot, StoresMany, Stored, TakesEncoded
+from flowstone.ledger.base import Attempt, Version, Wanted
+from flowstone.steps.toolbox import Job, Toolbox
+
+__all__ = ["Finished", "NotStorable", "Shelf"]
+
+_IN_MEMORY = 32 * 1024 * 1024
+_BAD_VALUE = (StoreError, TypeError, ValueError, LookupError, AttributeError)
+"""What a manager raises about a value, rather than about the world."""
+
+
+class NotStorable(Exception):
+    """A value that its manager does not take; the cause says why."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Finished:
+    """A value that a function gave.
+
+    Attributes:
+        encoded: its bytes, where it is handed on from memory and stored later.
+        stored: where it is, once it is stored.
+        reads: the versions it was made from, by parameter.
+    """
+
+    wanted: Wanted
+    attempt: Attempt
+    node: Node
+    millis: int
+    facts: Mapping[str, object]
+    reads: Sequence[tuple[str, str]]
+    encoded: codecs.Encoded | None = None
+    stored: Stored | None = None
+
+
+class Shelf:
+    """Loads inputs and stores values for one pack.
+
+    Args:
+        toolbox: where the managers are.
+        job: the run.
+        pinned: the versions of what the pack reads from outside.
+    """
+
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        job: Job,
+        pinned: Mapping[tuple[int, int], Version | None],
+    ) -> None:
+        self._toolbox = toolbox
+        self._job = job
+        self.versions = dict(pinned)
+        self.finished: dict[tuple[int, int], Finished] = {}
+
+    def manager(self, node: Node) -> IOManager:
+        """Give the manager that keeps a node's values."""
+        return self._toolbox.io[node.io]
+
+    def has(self, cell: tuple[int, int]) -> bool:
+        """Tell whether a cell's value can be read."""
+        return cell in self.finished or self.versions.get(cell) is not None
+
+    def version_id(self, cell: tuple[int, int]) -> str:
+        """Give the id of the version a reader of this pack reads."""
+        made = self.finished.get(cell)
+        if made is not None:
+            return made.attempt.id
+        version = self.versions[cell]
+        assert version is not None
+        return version.id
+
+    def load(self, cell: tuple[int, int], want: object) -> object:
+        """Give a fresh value, decoded as the reader's annotation has it."""
+        node = self._job.plan.nodes[cell[0]]
+        if want is None:
+            want = self._toolbox.pipeline.assets[node.asset].hints.returns
+        made = self.finished.get(cell)
+        if made is not None and made.encoded is not None:
+            return codecs.decode(made.encoded, want)
+        if made is not None:
+            assert made.stored is not None
+            return self.manager(node).load(made.stored, want)
+        version = self.versions[cell]
+        assert version is not None
+        return self._toolbox.io[version.io].load(stored_of(version), want)
+
+    def put(self, made: Finished, value: object) -> None:
+        """Take a value in: its bytes, or what its manager made of it.
+
+        Raises:
+            NotStorable: it cannot be stored.
+        """
+        manager = self.manager(made.node)
+        try:
+            if isinstance(manager, TakesEncoded):
+                made.encoded = codecs.encode(value)
+                if len(made.encoded.data) > _IN_MEMORY:
+                    made.stored = manager.store(made.encoded, self._slot(made))
+                    made.encoded = None
+            else:
+                made.stored = manager.store(value, self._slot(made))
+        except _BAD_VALUE as error:
+            raise NotStorable from error
+        self.finished[made.wanted.cell] = made
+
+    def store(self, group: Sequence[Finished]) -> None:
+        """Store what is still in memory, each manager's values together."""
+        by_manager: dict[str, list[Finished]] = {}
+        for made in group:
+            if made.stored is None:
+                by_manager.setdefault(made.node.io, []).append(made)
+        for name, values in by_manager.items():
+            manager = self._toolbox.io[name]
+            pairs = [(made.encoded, self._slot(made)) for made in values]
+            if isinstance(manager, StoresMany):
+                found = list(manager.store_many(pairs))
+            else:
+                found = [manager.store(value, slot) for value, slot in pairs]
+            for made, stored in zip(values, found, strict=True):
+                made.stored = stored
+
+    def forget(self, cell: tuple[int, int]) -> None:
+        """Give up a value that will not be this run's."""
+        self.finished.pop(cell, None)
+
+    def _slot(self, made: Finished) -> Slot:
+        return Slot(
+            asset=made.wanted.asset,
+            key=made.wanted.key,
+            version=made.attempt.id,
+            path=made.attempt.path,
+        )
+
+
+def stored_of(version: Version) -> Stored:
+    """Say where a version's value is, to its manager."""
+    return Stored(
+        location=version.location,
+        bytes=version.size,
+        digest=version.digest,
+        facts=version.facts,  # pyright: ignore[reportArgumentType]
+    )

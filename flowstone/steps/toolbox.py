@@ -1,0 +1,125 @@
+"""What a step may hold: the app's assets and infrastructure, and its call."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flowstone.core.errors import ConfigurationError
+from flowstone.core.plan import Plan
+from flowstone.core.pipeline import Pipeline
+from flowstone.core.token import derive_token
+from flowstone.io.base import IOManager
+from flowstone.ledger.base import Dispatch, RunRow
+from flowstone.ledger.sql import SqlLedger
+from flowstone.steps.background import Background
+from flowstone.steps.watch import Watch
+
+__all__ = ["Call", "Job", "Toolbox"]
+
+_KEPT = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One attempt at one step, as its engine hands it in.
+
+    Attributes:
+        workflow: the workflow that asked.
+        attempt: how often it has been tried, this time included.
+        beat: tells the engine that it lives, with details of the user's.
+        cancelled: set when it should stop.
+    """
+
+    workflow: str
+    attempt: int
+    beat: Callable[[object], None]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def dispatch(self, run: str, number: int) -> Dispatch:
+        """Say who asks, for the ledger."""
+        return Dispatch(run, self.workflow, number, self.attempt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A run as its steps need it: what was asked, and how it was planned."""
+
+    run: RunRow
+    plan: Plan
+
+
+@dataclass(kw_only=True)
+class Toolbox:
+    """What every step of one app may hold; one for each worker.
+
+    Attributes:
+        name: the app's name.
+        pipeline: its assets.
+        ledger: where facts go.
+        io: its IO managers, by name.
+        keys: keys that sign tokens, by id; the first one signs.
+        background: the loop on which `async def` assets run.
+        watch: beats for every call, and stops what was cancelled.
+    """
+
+    name: str
+    pipeline: Pipeline
+    ledger: SqlLedger
+    io: Mapping[str, IOManager]
+    keys: Mapping[str, bytes]
+    background: Background = field(default_factory=Background)
+    watch: Watch = field(default_factory=Watch)
+    _jobs: OrderedDict[str, Job] = field(default_factory=OrderedDict[str, Job])
+    _plans: OrderedDict[str, Plan] = field(default_factory=OrderedDict[str, Plan])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def job(self, run: str) -> Job | None:
+        """Give a run and its plan; `None` where it has none (yet)."""
+        with self._lock:
+            known = self._jobs.get(run)
+        if known is not None:
+            return known
+        row = self.ledger.runs.get(run)
+        if row is None or row.plan is None:
+            return None
+        job = Job(run=row, plan=self._plan(row.plan))
+        self.remember(job)
+        return job
+
+    def remember(self, job: Job) -> None:
+        """Keep a run and its plan at hand: neither ever changes."""
+        with self._lock:
+            self._jobs[job.run.id] = job
+            self._plans[job.plan.digest] = job.plan
+            for kept in (self._jobs, self._plans):
+                while len(kept) > _KEPT:
+                    kept.popitem(last=False)
+
+    def _plan(self, digest: str) -> Plan:
+        with self._lock:
+            known = self._plans.get(digest)
+        return known or Plan.from_body(self.ledger.runs.plan_body(digest))
+
+    def token(self, gate: str) -> str:
+        """Give the token of a gate.
+
+        Raises:
+            ConfigurationError: there is no key to sign it with.
+        """
+        if not self.keys:
+            raise ConfigurationError(
+                problems=[
+                    "A token cannot be signed: set FLOWSTONE_SIGNING_KEYS to "
+                    "`id:secret`, the same for every worker and client."
+                ]
+            )
+        return derive_token(gate, self.keys)
+
+    def close(self) -> None:
+        """Stop what it runs in the background."""
+        self.watch.close()
+        self.background.close()
+

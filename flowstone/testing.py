@@ -1,0 +1,1 @@
+"""The testing kit, a plugin of pytest."""

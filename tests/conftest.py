@@ -1,0 +1,69 @@
+"""The servers that tests share, one of each for a session."""
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import make_url
+
+from flowstone.stack import PostgresServer, TemporalServer
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """Serve a PostgreSQL; a test that kills it starts it again."""
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the SQLAlchemy URL of an empty database, dropped after the test."""
+    given = os.environ.get("FLOWSTONE_TEST_DSN")
+    if given is None:
+        given = cast("PostgresServer", request.getfixturevalue("postgres")).url
+    server = make_url(given)
+    maintenance = server.set(drivername="postgresql")
+    target = maintenance.render_as_string(hide_password=False)
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(target, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield server.set(database=name).render_as_string(hide_password=False)
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    with psycopg.connect(target, autocommit=True) as connection:
+        connection.execute(drop.format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def temporal_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[TemporalServer]:
+    """Serve a Temporal; a test that kills it starts it again."""
+    server = TemporalServer(tmp_path_factory.mktemp("temporal"), ui=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def temporal_address(temporal_server: TemporalServer) -> str:
+    """Give the host and port of the session's Temporal."""
+    return temporal_server.address
+
+
+def pytest_unconfigure() -> None:
+    """Let temporalio's threads settle: one that asks for the interpreter late aborts it."""
+    if "temporalio" in sys.modules:
+        time.sleep(0.3)
