@@ -18,7 +18,7 @@ from flowstone.core.messages import Backfill, Flow, Materialize, Step
 from flowstone.flows.table import AnyFlow, take_flow
 from flowstone.ledger.base import RunRow
 from flowstone.steps.table import take_step
-from flowstone.steps.toolbox import Call, Toolbox
+from flowstone.steps.toolbox import Toolbox
 
 __all__ = ["LocalBackend", "LocalEngine"]
 
@@ -75,14 +75,16 @@ class LocalEngine:
     async def _attempt(
         self, step: Step[R], attempt: int, cancelled: threading.Event
     ) -> R:
-        call = Call(
-            workflow=self._workflow,
-            attempt=attempt,
-            beat=lambda _: None,
-            cancelled=cancelled,
-        )
         work = asyncio.get_running_loop().run_in_executor(
-            self._backend.threads, take_step, self._backend.toolbox, call, step
+            self._backend.threads,
+            lambda: take_step(
+                self._backend.toolbox,
+                step,
+                workflow=self._workflow,
+                attempt=attempt,
+                beat=lambda _: None,
+                cancelled=cancelled,
+            ),
         )
         while True:
             try:

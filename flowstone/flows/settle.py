@@ -51,9 +51,9 @@ class Settling:
         Returns:
             Whether all is settled; if not, continue as new with `state.carry()`.
         """
-        self._engine.show(lambda: describe(self.state))
         try:
             while not self._finished():
+                self._engine.show(lambda: describe(self.state))
                 if self._may_start(stop_at_failure=stop_at_failure):
                     self._start()
                     if self._finished():

@@ -99,7 +99,8 @@ def _copied(old: type, args: tuple[object, ...], known: _Known) -> object:
     make = cast("Callable[[str, dict[str, object]], type]", typing_extensions.TypedDict)
     new = make(old.__name__, {})
     new.__module__, new.__qualname__ = old.__module__, old.__qualname__
-    bound = dict(zip(getattr(old, "__parameters__", ()), args, strict=False))
+    inner = [_readable(arg, known) for arg in args]
+    bound = dict(zip(getattr(old, "__parameters__", ()), inner, strict=False))
     within = {**known, **bound, (old, args): new}
     required = cast("_Presence", old).__required_keys__
     for name, hint in typing.get_type_hints(old, include_extras=True).items():

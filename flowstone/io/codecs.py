@@ -117,11 +117,10 @@ def _encoded(codec: Codec, data: bytes, **facts: Scalar) -> Encoded:
 
 
 def _read_bytes(data: bytes, want: object) -> object:
-    kinds = members(want)
-    if bytes in kinds or any(asks_nothing(kind) for kind in kinds):
+    if want is bytes or asks_nothing(want):
         return data
-    if bytearray in kinds:
-        return bytearray(data)
-    if memoryview in kinds:
-        return memoryview(data)
+    kinds = members(want)
+    for kind in (bytearray, memoryview):
+        if kind in kinds and bytes not in kinds:
+            return kind(data)
     return as_wanted(data, want)

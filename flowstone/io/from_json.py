@@ -11,8 +11,8 @@ from pydantic_core import SchemaValidator, from_json
 
 from flowstone.core.errors import CodecError
 from flowstone.io.annotations import readable
+from flowstone.io.faithful import CONFIG, faithful, has_bytes
 from flowstone.io.remedies import misfit, name_of
-from flowstone.io.schemas import CONFIG, faithful, has_bytes
 
 __all__ = ["as_wanted", "asks_nothing", "read_json"]
 

@@ -15,7 +15,6 @@ from sqlalchemy.exc import DBAPIError
 from flowstone.core.errors import CodecError, ValueNotFound
 from flowstone.io.base import Slot, Stored, address
 from flowstone.io.codecs import Encoded, encode, restore
-from flowstone.io.remedies import name_of
 
 __all__ = ["COLUMNS", "Row", "SqlIO"]
 
@@ -141,6 +140,6 @@ def _row(location: str, encoded: Encoded) -> Row:
             f"its {len(encoded.data):,} bytes are more than a database takes. Give the "
             "asset's io a manager of files or objects, such as S3IO."
         )
-        raise CodecError(type_name=name_of(type(encoded)), reason=reason)
+        raise CodecError(type_name=encoded.codec, reason=reason)
     facts = json.dumps(dict(encoded.facts))
     return location, encoded.codec, encoded.data, encoded.digest, facts

@@ -19,6 +19,7 @@ __all__ = ["SqliteIO"]
 
 _TABLE = "flowstone_values"
 _PATIENCE_SECONDS = 60
+_EXISTS = f"SELECT count(*) FROM sqlite_master WHERE name = '{_TABLE}'"  # noqa: S608
 _CREATE = f"""
     CREATE TABLE IF NOT EXISTS {_TABLE} (
         location TEXT PRIMARY KEY,
@@ -81,6 +82,10 @@ class SqliteIO(SqlIO):
         return engine
 
     def _make_table(self, engine: Engine) -> None:
+        with self._reading(engine) as connection:
+            # asked first: whoever only reads need not wait for a writer
+            if connection.exec_driver_sql(_EXISTS).scalar_one():
+                return
         with self._writing(engine) as connection:
             connection.exec_driver_sql(_CREATE)
 

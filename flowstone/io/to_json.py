@@ -8,18 +8,24 @@ one, after a failure, for the place to name.
 from __future__ import annotations
 
 import math
-import re
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from pydantic import SecretBytes, SecretStr
-from pydantic_core import SchemaSerializer, from_json
+from pydantic_core import from_json
 
 from flowstone.core.errors import CodecError
+from flowstone.io.faithful import (
+    ANYTHING,
+    SEQUENCES,
+    SETS,
+    fields_of,
+    is_model,
+    settled,
+)
 from flowstone.io.remedies import (
     KEY_UNREADABLE,
     KEYS_COLLIDE,
@@ -28,11 +34,6 @@ from flowstone.io.remedies import (
     name_of,
     refusal,
 )
-from flowstone.io.schemas import ANYTHING, CONFIG, faithful, in_order
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-    from pydantic import BaseModel
 
 __all__ = ["write_json"]
 
@@ -42,12 +43,11 @@ _DEEPEST = 190
 _LONGEST = 4300
 """Digits of an integer; neither Python nor the parser reads more."""
 
-_LONG_NUMBER = re.compile(rb"(?<!\d)\d{%d}" % (_LONGEST + 1))
+_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_ZEROS = b"0" * (_LONGEST + 1)
 _ASTERISKS = b"**********"
 _SECRETS = (SecretStr, SecretBytes)
 _BYTES = (bytes, bytearray)
-_SETS = (set, frozenset)
-_SEQUENCES = (list, tuple, deque, *_SETS)
 _UNKEYABLE = (tuple, type(None))
 
 _Open = Callable[[object], Iterable[object]]
@@ -67,7 +67,7 @@ def write_json(value: object) -> bytes:
 
 def _write(value: object) -> bytes:
     seen = _look(value)
-    found = _settled(value) if seen.needs_care else value
+    found = settled(value) if seen.needs_care else value
     # a field that was assigned another type is the reader's to judge
     data = ANYTHING.to_json(found, by_alias=False, round_trip=True, warnings="none")
     _check_readable(data, seen)
@@ -75,7 +75,7 @@ def _write(value: object) -> bytes:
 
 
 def _check_readable(data: bytes, seen: _Look) -> None:
-    if seen.levels > _DEEPEST or (len(data) > _LONGEST and _LONG_NUMBER.search(data)):
+    if seen.levels > _DEEPEST or _ZEROS in data.translate(_TO_ZEROS):
         from_json(data)
     if _ASTERISKS in data and seen.has(_SECRETS):
         raise Refusal(MASKED)
@@ -96,7 +96,7 @@ class _Look:
     @property
     def needs_care(self) -> bool:
         """Tell whether pydantic, left alone, would write something else."""
-        return self.has(_SETS) or (self.models and (self.infinite or self.has(_BYTES)))
+        return self.has(SETS) or (self.models and (self.infinite or self.has(_BYTES)))
 
     def has(self, kinds: tuple[type, ...]) -> bool:
         """Tell whether there is anything of these kinds."""
@@ -107,20 +107,20 @@ def _look(value: object) -> _Look:
     """Go through a value level by level, so that the inner loops are not Python's."""
     seen, level = _Look(set()), [value]
     while level and seen.levels <= _DEEPEST:
-        here = set(map(type, level))
+        here, inside = set(map(type, level)), seen.models
         seen.kinds |= here
-        seen.infinite |= seen.models and any(map(_is_infinite, level))
-        inner: list[Iterable[object]] = []
+        seen.infinite |= inside and any(map(_is_infinite, level))
+        inner: list[Iterable[Iterable[object]]] = []
         for kind in here:
             opener = _opener(kind)
             if opener is not None:
                 # once each: what refers to itself ends, where the parser does
                 boxes = {id(x): x for x in level if type(x) is kind}.values()
-                inner += map(opener, boxes)
-                seen.models |= _is_model(kind)
-                if issubclass(kind, dict):
+                inner.append(map(opener, boxes))
+                seen.models |= is_model(kind)
+                if issubclass(kind, dict) and not inside:
                     _check_keys(cast("Iterable[dict[object, object]]", boxes))
-        level = list(chain.from_iterable(inner))
+        level = list(chain.from_iterable(chain.from_iterable(inner)))
         seen.levels += bool(inner)
     return seen
 
@@ -128,21 +128,17 @@ def _look(value: object) -> _Look:
 @lru_cache(maxsize=1024)
 def _opener(kind: type) -> _Open | None:
     """Give what lists the parts of things of a kind; `None` where there are none."""
-    if _is_model(kind) or is_dataclass(kind):
+    if is_model(kind) or is_dataclass(kind):
         return _values
     if issubclass(kind, dict):
         return cast("_Open", dict.values)
-    if issubclass(kind, _SEQUENCES):
+    if issubclass(kind, SEQUENCES):
         return cast("_Open", iter)
     return None
 
 
 def _values(box: object) -> Iterable[object]:
-    return [part for _, part in _parts(box)]
-
-
-def _is_model(kind: type) -> bool:
-    return hasattr(kind, "__pydantic_serializer__")
+    return [part for _, part in fields_of(box)]
 
 
 def _is_infinite(item: object) -> bool:
@@ -160,35 +156,6 @@ def _check_keys(boxes: Iterable[Mapping[object, object]]) -> None:
             names = from_json(ANYTHING.to_json(dict.fromkeys(box)))
             if len(names) < len(box):
                 raise Refusal(KEYS_COLLIDE)
-
-
-# --- with care ----------------------------------------------------------------------
-
-
-def _settled(value: object) -> object:
-    """Put sets in order, and have models written by their faithful schemas."""
-    kind = type(value)
-    if _is_model(kind):
-        return _faithful_writer(kind).to_python(
-            value, mode="json", by_alias=False, round_trip=True, warnings="none"
-        )
-    if isinstance(value, _SETS):
-        items = cast("Iterable[object]", value)
-        return in_order([_settled(item) for item in items])
-    if isinstance(value, _SEQUENCES):
-        return [_settled(item) for item in cast("Iterable[object]", value)]
-    if isinstance(value, dict):
-        table = cast("dict[object, object]", value)
-        return {key: _settled(item) for key, item in table.items()}
-    if is_dataclass(type(value)):
-        return {name: _settled(item) for name, item in _parts(value)}
-    return value
-
-
-@lru_cache(maxsize=1024)
-def _faithful_writer(kind: type) -> SchemaSerializer:
-    schema = cast("type[BaseModel]", kind).__pydantic_core_schema__
-    return SchemaSerializer(faithful(schema), CONFIG, _use_prebuilt=False)
 
 
 # --- after a failure ----------------------------------------------------------------
@@ -221,18 +188,17 @@ def _labelled(value: object) -> Iterable[tuple[str, object]]:
     if isinstance(value, dict):
         table = cast("dict[object, object]", value)
         return [(f"[{key!r}]", item) for key, item in table.items()]
-    if isinstance(value, _SEQUENCES):
+    if isinstance(value, SEQUENCES):
         items = enumerate(cast("Iterable[object]", value))
         return [(f"[{index}]", item) for index, item in items]
-    return [(f".{name}", item) for name, item in _parts(value)]
+    named = [(f".{name}", item) for name, item in fields_of(value)]
+    # a model may leave out a part, or write it in its own way
+    return [one for one in named if not is_model(type(value)) or _fails(value, one[0])]
 
 
-def _parts(value: object) -> list[tuple[str, object]]:
-    """Give the fields of a dataclass or a model, with their names."""
-    if is_dataclass(type(value)):
-        names = [field.name for field in fields(cast("DataclassInstance", value))]
-        return [(name, getattr(value, name, None)) for name in names]
-    if _is_model(type(value)):
-        model = cast("BaseModel", value)
-        return [*model.__dict__.items(), *(model.__pydantic_extra__ or {}).items()]
-    return []
+def _fails(model: object, field: str) -> bool:
+    try:
+        ANYTHING.to_json(model, include={field[1:]}, round_trip=True, warnings="none")
+    except Exception:  # noqa: BLE001 - serializers are the user's
+        return True
+    return False

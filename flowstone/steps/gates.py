@@ -46,9 +46,8 @@ def settle_gates(toolbox: Toolbox, call: Call, step: SettleGates) -> PackReply:
     }
     decided = [c for c in cells if _is_decided(gates.get((c.node, c.key)))]
     if decided:
-        with toolbox.watch.over(call.beat, call.cancelled) as region:
-            who = call.dispatch(step.run, step.dispatch)
-            done = _Answered(toolbox, call, job, region, who).settle(decided, gates)
+        who = call.dispatch(step.run, step.dispatch)
+        done = _Answered(toolbox, call, job, who).settle(decided, gates)
         if done is None:
             return closed
         replies |= done

@@ -19,7 +19,6 @@ from flowstone.core.pipeline import AnyAsset
 from flowstone.core.wiring import CONTEXT
 from flowstone.steps.context import Context
 from flowstone.steps.toolbox import Call, Toolbox
-from flowstone.steps.watch import Region
 
 __all__ = ["Failure", "Invocation", "Returned", "Stopped", "failure", "invoke"]
 
@@ -105,7 +104,6 @@ class Invocation:
 def invoke(
     toolbox: Toolbox,
     call: Call,
-    region: Region,
     what: Invocation,
     inputs: Mapping[str, object],
 ) -> Returned | Failure | Stopped:
@@ -118,7 +116,7 @@ def invoke(
         arguments[CONTEXT] = _context(call, what, facts)
     began = time.perf_counter()
     try:
-        value = _run(toolbox, call, region, what, arguments)
+        value = _run(toolbox, call, what, arguments)
     except (Cancelled, asyncio.CancelledError, concurrent.futures.CancelledError) as e:
         if call.cancelled.is_set():
             return Stopped()
@@ -148,7 +146,6 @@ def _context(call: Call, what: Invocation, facts: dict[str, object]) -> Context:
 def _run(
     toolbox: Toolbox,
     call: Call,
-    region: Region,
     what: Invocation,
     arguments: Mapping[str, object],
 ) -> object:
@@ -160,14 +157,14 @@ def _run(
         )
         return _wait(toolbox.background.submit(work, what.name), call, what, timeout)
     if timeout is None:
-        with region.entered():
+        with call.region.entered():
             return what.function(*what.supplied, **arguments)
     # A thread of its own, so that the step can go on when the function does not end.
     future: concurrent.futures.Future[object] = concurrent.futures.Future()
 
     def work_in_thread() -> None:
         try:
-            with region.entered():
+            with call.region.entered():
                 value = what.function(*what.supplied, **arguments)
         except BaseException as error:  # noqa: BLE001 - it is raised in the step
             future.set_exception(error)

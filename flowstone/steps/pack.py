@@ -47,7 +47,6 @@ from flowstone.steps.invoke import Failure, Invocation, Returned, Stopped, failu
 from flowstone.steps.points import reach
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
 from flowstone.steps.toolbox import Call, Job, Toolbox
-from flowstone.steps.watch import Region
 
 __all__ = ["Pack", "run_assets"]
 
@@ -62,21 +61,19 @@ def run_assets(toolbox: Toolbox, call: Call, step: RunAssets) -> PackReply:
     if job is None:
         # The database has forgotten the run: nothing of it can be made here.
         return PackReply(replies=[Left() for _ in cells], closed=True)
-    with toolbox.watch.over(call.beat, call.cancelled) as region:
-        pack = Pack(toolbox, call, job, region, call.dispatch(step.run, step.dispatch))
-        return pack.run(cells, budget=step.budget / 1000, last=step.last)
+    pack = Pack(toolbox, call, job, call.dispatch(step.run, step.dispatch))
+    return pack.run(cells, budget=step.budget / 1000, last=step.last)
 
 
 class Pack:
     """One attempt at one pack."""
 
     def __init__(
-        self, toolbox: Toolbox, call: Call, job: Job, region: Region, who: Dispatch
+        self, toolbox: Toolbox, call: Call, job: Job, who: Dispatch
     ) -> None:
         self._toolbox = toolbox
         self._call = call
         self._job = job
-        self._region = region
         self._who = who
         self._shelf = Shelf(toolbox, job, {})
         self._replies: dict[tuple[int, int], Reply] = {}
@@ -254,7 +251,7 @@ class Pack:
             (e.parameter, self._shelf.version_id((e.node, cell.key))) for e in present
         ]
         reach("user.before")
-        done = invoke(self._toolbox, self._call, self._region, what, inputs)
+        done = invoke(self._toolbox, self._call, what, inputs)
         reach("user.after")
         match done:
             case Stopped():

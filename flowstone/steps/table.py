@@ -18,6 +18,7 @@ from flowstone.steps.gates import settle_gates
 from flowstone.steps.pack import run_assets
 from flowstone.steps.plan import make_plan, read_plan
 from flowstone.steps.toolbox import Call, Toolbox
+from flowstone.steps.watch import Flag
 
 __all__ = ["STEPS", "take_step"]
 
@@ -32,6 +33,22 @@ STEPS: Mapping[type[Step[object]], Callable[..., object]] = {
 }
 
 
-def take_step(toolbox: Toolbox, call: Call, step: Step[R]) -> R:
-    """Do a step."""
-    return cast("R", STEPS[type(step)](toolbox, call, step))
+def take_step(
+    toolbox: Toolbox,
+    step: Step[R],
+    *,
+    workflow: str,
+    attempt: int,
+    beat: Callable[[object], None],
+    cancelled: Flag,
+) -> R:
+    """Do a step; see `Call` for what an engine hands in."""
+    with toolbox.watch.over(beat, cancelled) as region:
+        call = Call(
+            workflow=workflow,
+            attempt=attempt,
+            beat=beat,
+            cancelled=cancelled,
+            region=region,
+        )
+        return cast("R", STEPS[type(step)](toolbox, call, step))

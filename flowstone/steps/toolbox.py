@@ -15,7 +15,7 @@ from flowstone.io.base import IOManager
 from flowstone.ledger.base import Dispatch, RunRow
 from flowstone.ledger.sql import SqlLedger
 from flowstone.steps.background import Background
-from flowstone.steps.watch import Watch
+from flowstone.steps.watch import Flag, Region, Watch
 
 __all__ = ["Call", "Job", "Toolbox"]
 
@@ -31,12 +31,14 @@ class Call:
         attempt: how often it has been tried, this time included.
         beat: tells the engine that it lives, with details of the user's.
         cancelled: set when it should stop.
+        region: where the user's code is entered.
     """
 
     workflow: str
     attempt: int
     beat: Callable[[object], None]
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancelled: Flag
+    region: Region
 
     def dispatch(self, run: str, number: int) -> Dispatch:
         """Say who asks, for the ledger."""

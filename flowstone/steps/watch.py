@@ -12,19 +12,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from flowstone.core.outcome import Cancelled
 
-__all__ = ["Region", "Watch"]
+__all__ = ["Flag", "Region", "Watch"]
 
 _TICK = 0.25
 _BEAT_EVERY = 3.0
 
 
+class Flag(Protocol):
+    """Something that is set when a call should stop; an `Event` is one."""
+
+    def is_set(self) -> bool:
+        """Tell whether it should."""
+        ...
+
+
 class Region:
     """The user's code of one call, in one thread."""
 
-    def __init__(self, cancelled: threading.Event) -> None:
+    def __init__(self, cancelled: Flag) -> None:
         self._cancelled = cancelled
         self._lock = threading.Lock()
         self._thread: int | None = None
@@ -78,7 +87,7 @@ class Watch:
 
     @contextmanager
     def over(
-        self, beat: Callable[[object], None], cancelled: threading.Event
+        self, beat: Callable[[object], None], cancelled: Flag
     ) -> Iterator[Region]:
         """Watch one call; the region is for its user code."""
         region = Region(cancelled)

@@ -26,7 +26,7 @@ from typing import (
     Required,
     TypedDict,
     TypeVar,
-    Union,
+    cast,
 )
 from uuid import UUID
 
@@ -57,9 +57,9 @@ np: Any = import_module("numpy")
 T = TypeVar("T")
 AssetId = NewType("AssetId", int)
 Blob = NewType("Blob", bytes)
-JsonValue = Union[
-    dict[str, "JsonValue"], list["JsonValue"], str, int, float, bool, None
-]
+Items = list[tuple[list[int], int]]
+Nested = dict[str, list[dict[str, None] | int]]
+BIG = int("9" * 4300)
 
 
 class Size(IntEnum):
@@ -197,7 +197,7 @@ def there_and_back(value: object, want: object) -> object:
     return decode(encode(value), want)
 
 
-ROUND_TRIPS: Sequence[tuple[object, object]] = (
+ROUND_TRIPS: list[tuple[object, object]] = [
     (None, None),
     (None, object),
     (None, Any),
@@ -238,9 +238,9 @@ ROUND_TRIPS: Sequence[tuple[object, object]] = (
     (timedelta(days=-1, microseconds=1), timedelta),
     (-0.0, float),
     (1e308, float),
-    (10**4299, int),
-    (-(10**4299), int),
-    ({"n": 10**4299}, None),
+    (BIG, int),
+    (-BIG, int),
+    ({"n": BIG}, None),
     (1 + 2j, complex),
     (AssetId(3), AssetId),
     (3, Annotated[int, Field(gt=2)]),
@@ -253,7 +253,7 @@ ROUND_TRIPS: Sequence[tuple[object, object]] = (
     ({"children": [{"children": []}]}, Tree),
     ({"content": {"content": 1}}, Box[Box[int]]),
     ({"raw": b"\xff"}, Modern),
-    ({"a": [1, {"b": None}]}, JsonValue),
+    ({"a": [1, {"b": None}]}, Nested),
     (Point(x=math.inf, raw=b"\xff", tags=frozenset("ba")), Point),
     ([Point(x=1)], list[Point]),
     (Holder([Point(x=1, raw=b"\xff")]), Holder[list[Point]]),
@@ -275,10 +275,10 @@ ROUND_TRIPS: Sequence[tuple[object, object]] = (
     (RootModel[list[bytes]]([b"\xff"]), RootModel[list[bytes]]),
     (Page[Model](items=[Model(raw=b"\xff")]), Page[Model]),
     ([Cat(raw=b"\xff"), Dog(rate=math.inf)], list[Pet]),
-)
+]
 
 
-@pytest.mark.parametrize(("value", "want"), ROUND_TRIPS, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("value", "want"), ROUND_TRIPS)
 def test_round_trip(value: object, want: object) -> None:
     """IO-01: what is written is read back as it was, by its annotation."""
     back = there_and_back(value, want)
@@ -426,6 +426,37 @@ class Opaque:
     pass
 
 
+class Pairs(BaseModel):
+    """A model that writes in its own way what JSON has no form for."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    table: dict[tuple[int, int], int] = {}
+    cache: dict[tuple[int, int], int] = Field(default={}, exclude=True)
+    opaque: Opaque = Opaque()
+    anything: object = None
+
+    @field_serializer("table")
+    def _out(self, table: dict[tuple[int, int], int]) -> list[object]:
+        return list(table.items())
+
+    @field_validator("table", mode="before")
+    @classmethod
+    def _in(cls, table: object) -> object:
+        if isinstance(table, list):
+            return {tuple(key): value for key, value in cast("Items", table)}
+        return table
+
+    @field_serializer("opaque")
+    def _opaque_out(self, opaque: Opaque) -> str:
+        return "opaque"
+
+    @field_validator("opaque", mode="before")
+    @classmethod
+    def _opaque_in(cls, opaque: object) -> object:
+        return Opaque()
+
+
 class Raising(BaseModel):
     x: int
 
@@ -457,7 +488,7 @@ def circular() -> list[object]:
     return value
 
 
-UNWRITABLE: Sequence[tuple[object, str]] = (
+UNWRITABLE: list[tuple[object, str]] = [
     (Opaque(), r"test_codecs\.Opaque' does not fit: at the top: JSON has no form"),
     ({"a": [1, Opaque()]}, r"Opaque' does not fit: at \['a'\]\[1\]: JSON has no form"),
     (Holder((1, {2: Opaque()})), r"at \.content\[1\]\[2\]: JSON has no form"),
@@ -480,9 +511,9 @@ UNWRITABLE: Sequence[tuple[object, str]] = (
     ({Pair(1, "b"): 3}, "cannot be read back"),
     ({frozenset({1}): 3}, "`frozenset` not valid as object key"),
     ({1: "a", "1": "b"}, "different in Python and the same in JSON"),
-    (10**4300, "'int' does not fit: at the top: it has an integer of more than 4,300"),
-    ({"n": [-(10**5000)]}, r"at \['n'\]\[0\]: it has an integer"),
-    (deep(201), "nested too deep"),
+    ([BIG * 10], r"'int' does not fit: at \[0\]: it has an integer of more than 4,300"),
+    ({"n": [-BIG * 10]}, r"at \['n'\]\[0\]: it has an integer"),
+    (deep(202), "nested too deep"),
     (deep(5_000), "nested too deep"),
     (circular(), "it contains itself"),
     ({"a": circular()}, "it contains itself"),
@@ -493,10 +524,10 @@ UNWRITABLE: Sequence[tuple[object, str]] = (
         [SecretStr("x")],
         r"'pydantic\.types\.SecretStr' does not fit: at \[0\]: a secret",
     ),
-)
+]
 
 
-@pytest.mark.parametrize(("value", "message"), UNWRITABLE, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("value", "message"), UNWRITABLE)
 def test_unwritable(value: object, message: str) -> None:
     """A value that cannot be kept is named by type and place, with the remedy."""
     with pytest.raises(CodecError, match=message):
@@ -515,6 +546,23 @@ def test_digits_in_text_are_no_number() -> None:
     """A text may have as many digits as it likes."""
     text = "7" * 10_000
     assert there_and_back([text, "x" * 10_000], None) == [text, "x" * 10_000]
+
+
+def test_models_own_ways() -> None:
+    """What a model writes by itself, or leaves out, is its own business."""
+    model = Pairs(table={(1, 2): 3}, cache={(4, 5): 6})
+    back = there_and_back(model, Pairs)
+    assert isinstance(back, Pairs)
+    assert (back.table, back.cache) == ({(1, 2): 3}, {})
+    with pytest.raises(CodecError, match=r"at \.anything\[0\]: JSON has no form"):
+        encode(Pairs(anything=[Opaque()]))
+
+
+def test_annotated_classes_are_left_as_they_are() -> None:
+    """Reading a dataclass does not turn it into something of pydantic's."""
+    before = set(vars(Point))
+    there_and_back(Point(x=1), Point)
+    assert set(vars(Point)) == before
 
 
 def test_secret_that_is_meant_to_be_written() -> None:
@@ -555,7 +603,7 @@ class Picky(BaseModel):
         raise KeyError(x)
 
 
-UNREADABLE: Sequence[tuple[object, object, str]] = (
+UNREADABLE: list[tuple[object, object, str]] = [
     ("x", int, "'int' does not fit: at the top: Input should be a valid integer"),
     ({"a": [1, "x"]}, dict[str, list[int]], r"at \.a\[1\]: Input should be"),
     (
@@ -574,12 +622,10 @@ UNREADABLE: Sequence[tuple[object, object, str]] = (
     (b"ab", Annotated[bytes, Field(max_length=1)], "at most 1 byte"),
     (pa.table({"a": [1]}), list[int], "kept as an Arrow table"),
     (1, pa.Table, "'pyarrow.lib.Table' does not fit: values cannot be read as it"),
-)
+]
 
 
-@pytest.mark.parametrize(
-    ("value", "want", "message"), UNREADABLE, ids=lambda v: str(v)[:40]
-)
+@pytest.mark.parametrize(("value", "want", "message"), UNREADABLE)
 def test_unreadable(value: object, want: object, message: str) -> None:
     """A value that does not fit its reader says where, or that nothing can be so read."""
     with pytest.raises(CodecError, match=message):

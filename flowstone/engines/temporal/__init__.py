@@ -1,0 +1,1 @@
+"""Runs on Temporal: flows as workflows, steps as activities, bells as signals."""

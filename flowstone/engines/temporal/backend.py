@@ -1,0 +1,230 @@
+"""Starts runs on Temporal and reaches them, through its client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from urllib.parse import quote
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from flowstone.core.errors import AlreadyRunning
+from flowstone.core.messages import Backfill, Materialize
+from flowstone.engines.temporal.connect import connect_client
+from flowstone.engines.temporal.ids import (
+    ASSET,
+    MEMO_HASH,
+    MEMO_RUN,
+    PARTITION,
+    task_queue,
+    workflow_name,
+)
+from flowstone.ledger.base import RunRow
+from flowstone.steps.toolbox import Toolbox
+
+__all__ = ["TemporalBackend"]
+
+_LOG = logging.getLogger("flowstone")
+_TRIES = 3
+
+
+class TemporalBackend:
+    """Runs on Temporal.
+
+    Args:
+        toolbox: what the client holds.
+        client: connected to Temporal.
+    """
+
+    owner = ""
+
+    def __init__(self, toolbox: Toolbox, client: Client) -> None:
+        self.client = client
+        self._toolbox = toolbox
+        self._first: dict[str, str] = {}
+        self._attributes = True
+
+    @staticmethod
+    async def connect(
+        toolbox: Toolbox, address: str | None, namespace: str | None
+    ) -> TemporalBackend:
+        """Connect to Temporal.
+
+        Raises:
+            ConfigurationError: it does not answer.
+        """
+        return TemporalBackend(toolbox, await connect_client(address, namespace))
+
+    async def start(self, flow: Materialize | Backfill, run: RunRow) -> str:
+        """Start a workflow, or join the one that has its id."""
+        for _ in range(_TRIES):
+            try:
+                await self._start(flow, run)
+            except WorkflowAlreadyStartedError:
+                joined = await self._join(run)
+                if joined is not None:
+                    return joined
+                continue
+            return run.id
+        raise AlreadyRunning(
+            asset=run.request.asset, partition=run.request.key or "-", run_id="?"
+        )
+
+    async def _start(self, flow: Materialize | Backfill, run: RunRow) -> None:
+        try:
+            handle = await self.client.start_workflow(
+                workflow_name(type(flow)),
+                flow,
+                id=run.workflow,
+                task_queue=task_queue(run.request.pipeline),
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                memo={MEMO_RUN: run.id, MEMO_HASH: run.request_hash},
+                search_attributes=self._search_attributes(run),
+                static_summary=_summary(run),
+                static_details=_details(run),
+            )
+        except RPCError as error:
+            unknown = error.status == RPCStatusCode.INVALID_ARGUMENT
+            if not (unknown and self._attributes and "search attribute" in str(error)):
+                raise
+            self._attributes = False
+            _LOG.warning(
+                "Temporal does not know the search attributes FlowstoneAsset and "
+                "FlowstonePartition; runs go on without. Create both, of type Keyword."
+            )
+            await self._start(flow, run)
+            return
+        self._first[run.id] = handle.first_execution_run_id or ""
+
+    def _search_attributes(self, run: RunRow) -> TypedSearchAttributes:
+        if not self._attributes:
+            return TypedSearchAttributes.empty
+        key = run.request.key or "-"
+        return TypedSearchAttributes(
+            [
+                SearchAttributePair(ASSET, run.request.asset),
+                SearchAttributePair(PARTITION, key[:500]),
+            ]
+        )
+
+    async def _join(self, run: RunRow) -> str | None:
+        """Give the run that has the id; `None` where it has ended meanwhile."""
+        found = await self._describe(run.workflow)
+        if found is None or found.status != WorkflowExecutionStatus.RUNNING:
+            return None
+        memo = await found.memo()
+        owner, asked = str(memo.get(MEMO_RUN)), memo.get(MEMO_HASH)
+        if asked == run.request_hash:
+            return owner
+        raise AlreadyRunning(
+            asset=run.request.asset, partition=run.request.key or "-", run_id=owner
+        )
+
+    async def _describe(
+        self, workflow: str, run_id: str | None = None
+    ) -> WorkflowExecutionDescription | None:
+        handle = self.client.get_workflow_handle(workflow, run_id=run_id)
+        try:
+            return await handle.describe()
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+    async def wait(self, run: RunRow) -> None:
+        """Wait until the workflow has ended; how, the ledger says."""
+        first = self._first.get(run.id)
+        if first is None:
+            found = await self._describe(run.workflow)
+            if found is None or (await found.memo()).get(MEMO_RUN) != run.id:
+                return
+            first = found.run_id
+        handle = self.client.get_workflow_handle(run.workflow, run_id=first or None)
+        try:
+            await handle.result()
+        except WorkflowFailureError:
+            return
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def is_alive(self, run: RunRow) -> bool:
+        """Tell whether the workflow is open, and is this run's."""
+        found = await self._describe(run.workflow)
+        if found is None or found.status != WorkflowExecutionStatus.RUNNING:
+            return False
+        return (await found.memo()).get(MEMO_RUN) == run.id
+
+    async def ring(self, workflow: str, gate: str) -> None:
+        """Signal a workflow; one that is gone hears nothing."""
+        handle = self.client.get_workflow_handle(workflow)
+        try:
+            await handle.signal("ring", gate)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def cancel(self, run: RunRow) -> None:
+        """Ask the workflow to stop."""
+        if await self.is_alive(run):
+            await self.client.get_workflow_handle(run.workflow).cancel()
+
+    def url(self, run: RunRow) -> str | None:
+        """Give Temporal's page of the run."""
+        base = os.environ.get("TEMPORAL_UI_ADDRESS") or _guess(self.client)
+        if base is None:
+            return None
+        space = quote(self.client.namespace, safe="")
+        return f"{base}/namespaces/{space}/workflows/{quote(run.workflow, safe='')}"
+
+    async def close(self) -> None:
+        """Let go; Temporal's client closes with its last reference."""
+        await asyncio.sleep(0)
+
+
+def _guess(client: Client) -> str | None:
+    """Guess the page of a development server: a thousand above its port."""
+    host, _, port = client.service_client.config.target_host.partition(":")
+    if host not in {"localhost", "127.0.0.1"} or not port.isdigit():
+        return None
+    return f"http://{host}:{int(port) + 1000}"
+
+
+def _summary(run: RunRow) -> str:
+    request = run.request
+    where = f" @ {request.key}" if request.key else ""
+    if request.verb == "backfill":
+        where = f" × {request.keys} partitions"
+    return f"{request.asset}{where}"[:200]
+
+
+def _details(run: RunRow) -> str:
+    request = run.request
+    rows = {
+        "verb": request.verb,
+        "asset": f"{request.pipeline}/{request.asset}",
+        "partition": request.key[:200] or "-",
+        "policy": request.policy,
+        "run": run.id,
+        "asked by": run.actor,
+    }
+    return "\n".join(
+        ["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]
+    )
+
+

@@ -1,0 +1,131 @@
+"""A worker: serves an app's runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.exc import DBAPIError
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from flowstone.engines.temporal.activities import make_activities
+from flowstone.engines.temporal.backend import TemporalBackend
+from flowstone.engines.temporal.ids import task_queue
+from flowstone.engines.temporal.workflows import WORKFLOWS
+from flowstone.ledger.base import RunRow
+from flowstone.steps.toolbox import Toolbox
+
+__all__ = ["WorkerOptions", "serve"]
+
+_LOG = logging.getLogger("flowstone")
+_RELAY_SECONDS = 0.2
+_SWEEP_SECONDS = 60.0
+_IDLE = timedelta(seconds=60)
+_PASSING = (RPCError, DBAPIError, OSError)
+"""What a helper of the worker outlives, however long it lasts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """How a worker serves.
+
+    Attributes:
+        slots: how many packs it runs at once.
+        drain: how long packs may go on after it was told to stop.
+        sweep_seconds: how often it looks for runs that nobody serves any more.
+    """
+
+    slots: int = 10
+    drain: timedelta = timedelta(seconds=30)
+    sweep_seconds: float = _SWEEP_SECONDS
+
+
+async def serve(
+    toolbox: Toolbox,
+    client: Client,
+    options: WorkerOptions,
+    *,
+    started: asyncio.Event,
+    stop: asyncio.Event,
+) -> None:
+    """Serve until `stop` is set, then drain.
+
+    Args:
+        toolbox: what steps hold.
+        client: connected to Temporal, with Flowstone's plugin.
+        options: how to serve.
+        started: set when it polls.
+        stop: set it to end.
+    """
+    backend = TemporalBackend(toolbox, client)
+    with ThreadPoolExecutor(options.slots, thread_name_prefix="flowstone") as threads:
+        worker = Worker(
+            client,
+            task_queue=task_queue(toolbox.name),
+            workflows=WORKFLOWS,
+            activities=make_activities(toolbox),
+            activity_executor=threads,
+            max_concurrent_activities=options.slots,
+            max_eager_activity_reservations_per_workflow_task=min(options.slots, 50),
+            graceful_shutdown_timeout=options.drain,
+        )
+        helpers = [
+            asyncio.ensure_future(_relay(toolbox, backend)),
+            asyncio.ensure_future(_sweep(toolbox, backend, options.sweep_seconds)),
+        ]
+        try:
+            async with worker:
+                started.set()
+                await stop.wait()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+
+async def _relay(toolbox: Toolbox, backend: TemporalBackend) -> None:
+    """Ring what is due."""
+    outbox = toolbox.ledger.outbox
+    while True:
+        try:
+            for bell in await asyncio.to_thread(outbox.due, toolbox.name):
+                await backend.ring(bell.workflow, bell.gate)
+        except _PASSING as error:
+            _LOG.warning("bells cannot be rung: %s", _line(error))
+            await asyncio.sleep(1)
+        await asyncio.sleep(_RELAY_SECONDS)
+
+
+async def _sweep(toolbox: Toolbox, backend: TemporalBackend, every: float) -> None:
+    """Close runs whose workflow is gone; start those that were never started."""
+    outbox = toolbox.ledger.outbox
+    while True:
+        await asyncio.sleep(every)
+        try:
+            idle = min(_IDLE, timedelta(seconds=every))
+            for run in await asyncio.to_thread(outbox.stuck, toolbox.name, idle):
+                await _mend(toolbox, backend, run)
+        except _PASSING as error:
+            _LOG.warning("runs cannot be swept: %s", _line(error))
+
+
+async def _mend(toolbox: Toolbox, backend: TemporalBackend, run: RunRow) -> None:
+    from flowstone.engines.temporal.recovery import start_again
+
+    if await backend.is_alive(run):
+        return
+    if run.status == "starting":
+        await start_again(toolbox, backend, run)
+        return
+    await asyncio.to_thread(
+        toolbox.ledger.runs.end, run, "terminated", reason="its workflow is gone"
+    )
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

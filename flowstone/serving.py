@@ -1,0 +1,136 @@
+"""Serve an app: a worker with signals, a health endpoint and a graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
+from threading import Thread
+
+from flowstone.app import Flowstone
+from flowstone.core.errors import ConfigurationError
+from flowstone.engines.temporal.connect import connect_client
+from flowstone.engines.temporal.worker import WorkerOptions, serve
+from flowstone.opening import shared_toolbox
+
+__all__ = ["load_app", "serve_app"]
+
+_LOG = logging.getLogger("flowstone")
+
+
+
+def load_app(path: str) -> Flowstone:
+    """Import the app that `package.module:name` names.
+
+    Raises:
+        ConfigurationError: there is no such module, or no app of that name in it.
+    """
+    module_name, found, name = path.partition(":")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name.startswith(error.name):
+            raise ConfigurationError(
+                problems=[
+                    f"There is no module {module_name!r}. Name the app as "
+                    "package.module:name, from a folder where Python finds it."
+                ]
+            ) from error
+        raise
+    app = getattr(module, name if found else "app", None)
+    if not isinstance(app, Flowstone):
+        have = [n for n, v in vars(module).items() if isinstance(v, Flowstone)]
+        hint = f"It has {', '.join(have)}." if have else "It has none."
+        raise ConfigurationError(
+            problems=[
+                f"Module {module_name!r} has no app named {name or 'app'!r}. {hint}"
+            ]
+        )
+    return app
+
+
+async def serve_app(  # noqa: PLR0913
+    app: Flowstone,
+    *,
+    address: str | None = None,
+    namespace: str | None = None,
+    slots: int = 10,
+    drain: timedelta = timedelta(seconds=30),
+    sweep_seconds: float = 60.0,
+    health_port: int | None = None,
+    on_started: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve an app until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Args:
+        app: the app.
+        address: Temporal's; by default as its own configuration says.
+        namespace: likewise.
+        slots: how many packs run at once.
+        drain: how long packs may go on after the signal.
+        sweep_seconds: how often runs that nobody serves are looked for.
+        health_port: where `/healthz` and `/readyz` are answered, if anywhere.
+        on_started: called when it polls.
+
+    Raises:
+        ConfigurationError: what it needs is missing or does not answer.
+    """
+    toolbox = await asyncio.to_thread(shared_toolbox, app)
+    client = await connect_client(address, namespace)
+    started, stop = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stopper(stop))
+    options = WorkerOptions(slots=slots, drain=drain, sweep_seconds=sweep_seconds)
+    async with _health(health_port, lambda: started.is_set() and not stop.is_set()):
+        serving = asyncio.ensure_future(
+            serve(toolbox, client, options, started=started, stop=stop)
+        )
+        waiting = asyncio.ensure_future(started.wait())
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if started.is_set():
+            on_started()
+        await serving
+    toolbox.close()
+    await asyncio.to_thread(toolbox.ledger.close)
+
+
+def _stopper(stop: asyncio.Event) -> Callable[[], None]:
+    def asked() -> None:
+        if stop.is_set():
+            raise SystemExit(130)
+        _LOG.info("stopping: packs that run may end; a second signal ends them")
+        stop.set()
+
+    return asked
+
+
+@asynccontextmanager
+async def _health(port: int | None, ready: Callable[[], bool]) -> AsyncIterator[None]:
+    """Answer `/healthz` (the process lives) and `/readyz` (it polls)."""
+    if port is None:
+        yield
+        return
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the base class's name
+            good = self.path == "/healthz" or (self.path == "/readyz" and ready())
+            self.send_response(200 if good else 503)
+            self.end_headers()
+            self.wfile.write(b"ok\n" if good else b"not ready\n")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing: probes come every few seconds."""
+
+    server = ThreadingHTTPServer(("", port), Handler)
+    Thread(target=server.serve_forever, name="flowstone-health", daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()

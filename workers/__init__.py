@@ -1,0 +1,1 @@
+"""The deployment's entry: `python -m workers package.module:app`."""
