@@ -28,6 +28,7 @@ from flowstone.ledger.base import RunRow, Version
 from flowstone.ledger.ids import new_id
 from flowstone.ledger.rows import dump
 from flowstone.run import BackfillReport, Run
+from flowstone.steps.points import reach
 from flowstone.steps.shelf import stored_of
 from flowstone.steps.toolbox import Toolbox
 from flowstone.views import AssetStatus, Audit, Gates, Lineage, Runs, status_of
@@ -351,11 +352,13 @@ class Client:
             if row.request.verb == "backfill"
             else Materialize(request=row.request)
         )
+        reach("start.before")
         try:
             run = await self._backend.start(flow, row)
         except AlreadyRunning as error:
             await asyncio.to_thread(runs.refuse, row.id, error.message)
             raise
+        reach("start.after")
         if run == row.id:
             return row
         await asyncio.to_thread(runs.forget, row.id)

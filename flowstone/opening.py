@@ -34,7 +34,7 @@ from flowstone.steps.toolbox import Toolbox
 if TYPE_CHECKING:
     from flowstone.app import Flowstone
 
-__all__ = ["Opening", "shared_toolbox"]
+__all__ = ["Opening", "close_toolbox", "shared_toolbox"]
 
 PackChoice = bool | str
 
@@ -107,7 +107,7 @@ async def _local(
                 yield client
             finally:
                 await backend.close()
-                await asyncio.to_thread(_close, toolbox, app)
+                await asyncio.to_thread(close_toolbox, toolbox)
 
 
 def _local_toolbox(app: Flowstone, folder: Path, kept: bool) -> Toolbox:  # noqa: FBT001
@@ -173,13 +173,13 @@ def _is_dead(file: Path) -> bool:
         return False
 
 
-def _close(toolbox: Toolbox, app: Flowstone) -> None:
-    """Close what was opened here; what the app brought stays its own."""
-    if toolbox.ledger is not app.ledger:
-        toolbox.ledger.close()
-    for name, manager in toolbox.io.items():
+def close_toolbox(toolbox: Toolbox) -> None:
+    """Let go of every connection; what the app brought connects again when used."""
+    toolbox.close()
+    toolbox.ledger.close()
+    for manager in toolbox.io.values():
         close = getattr(manager, "close", None)
-        if name not in app.io and callable(close):
+        if callable(close):
             close()
 
 
@@ -212,8 +212,7 @@ async def _connected(
         finally:
             await backend.close()
     finally:
-        toolbox.close()
-        await asyncio.to_thread(_close, toolbox, app)
+        await asyncio.to_thread(close_toolbox, toolbox)
 
 
 def shared_toolbox(app: Flowstone) -> Toolbox:

@@ -21,6 +21,7 @@ from flowstone.core.ref import Key
 from flowstone.core.table import State
 from flowstone.engines.ports import Backend
 from flowstone.ledger.base import Event, RunRow
+from flowstone.ledger.patience import patiently
 from flowstone.steps.shelf import stored_of
 from flowstone.steps.toolbox import Toolbox
 
@@ -173,13 +174,17 @@ class Run(Generic[T]):
             # Its workflow was ended by hand, or its process died.
             end = self._toolbox.ledger.runs.end
             await asyncio.to_thread(
-                end, row, "terminated", reason="its workflow was ended from outside"
+                patiently,
+                end,
+                row,
+                "terminated",
+                reason="its workflow was ended from outside",
             )
             row = await self._read()
         return row
 
     async def _read(self) -> RunRow:
-        row = await asyncio.to_thread(self._toolbox.ledger.runs.get, self.id)
+        row = await asyncio.to_thread(patiently, self._toolbox.ledger.runs.get, self.id)
         if row is None:
             raise UnknownRun(run_id=self.id)
         return row
@@ -197,10 +202,10 @@ class Run(Generic[T]):
         outcome = await self.wait()
         if self._row.request.verb == "backfill":
             if outcome.status in {"succeeded", "failed", "skipped"}:
-                return cast("T", await asyncio.to_thread(self._report))
+                return cast("T", await asyncio.to_thread(patiently, self._report))
             raise _error(outcome)
         if outcome.status == "skipped":
-            reason = await asyncio.to_thread(self._skip_reason)
+            reason = await asyncio.to_thread(patiently, self._skip_reason)
             raise ValueNotFound(
                 asset=self.asset,
                 partition=self._row.request.key or "-",
@@ -208,7 +213,7 @@ class Run(Generic[T]):
             )
         if outcome.status != "succeeded":
             raise _error(outcome)
-        return cast("T", await asyncio.to_thread(self._load))
+        return cast("T", await asyncio.to_thread(patiently, self._load))
 
     def _load(self) -> object:
         job = self._toolbox.job(self.id)
@@ -263,7 +268,7 @@ class Run(Generic[T]):
 
     async def progress(self) -> Progress:
         """Count its cells."""
-        return await asyncio.to_thread(self._progress)
+        return await asyncio.to_thread(patiently, self._progress)
 
     def _progress(self) -> Progress:
         job = self._toolbox.job(self.id)
@@ -290,7 +295,9 @@ class Run(Generic[T]):
 
     async def events(self) -> list[Event]:
         """Give what happened in it, exactly, in order."""
-        return await asyncio.to_thread(self._toolbox.ledger.runs.events, self.id)
+        return await asyncio.to_thread(
+            patiently, self._toolbox.ledger.runs.events, self.id
+        )
 
     async def cancel(self) -> None:
         """Ask it to stop; `wait` tells when it has."""

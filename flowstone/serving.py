@@ -16,7 +16,7 @@ from flowstone.app import Flowstone
 from flowstone.core.errors import ConfigurationError
 from flowstone.engines.temporal.connect import connect_client
 from flowstone.engines.temporal.worker import WorkerOptions, serve
-from flowstone.opening import shared_toolbox
+from flowstone.opening import close_toolbox, shared_toolbox
 
 __all__ = ["load_app", "serve_app"]
 
@@ -96,8 +96,7 @@ async def serve_app(  # noqa: PLR0913
         if started.is_set():
             on_started()
         await serving
-    toolbox.close()
-    await asyncio.to_thread(toolbox.ledger.close)
+    await asyncio.to_thread(close_toolbox, toolbox)
 
 
 def _stopper(stop: asyncio.Event) -> Callable[[], None]:

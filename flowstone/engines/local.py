@@ -233,4 +233,3 @@ class LocalBackend:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self.threads.shutdown)
-        self.toolbox.close()

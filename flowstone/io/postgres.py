@@ -55,7 +55,9 @@ class PostgresIO(SqlIO):
         self._exists = f"SELECT to_regclass('{quoted}') IS NOT NULL"
 
     def __repr__(self) -> str:
-        return f"PostgresIO({str(self._url)!r}, table={self._table!r})"
+        # a query may have secrets too
+        shown = self._url.set(query={}).render_as_string(hide_password=True)
+        return f"PostgresIO({shown!r}, table={self._table!r})"
 
     def _open(self) -> Engine:
         return create_engine(

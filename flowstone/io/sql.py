@@ -57,10 +57,11 @@ class SqlIO(ABC):
     def store_many(self, values: Sequence[tuple[object, Slot]]) -> list[Stored]:
         """Keep all of the values or none, in one transaction."""
         kept = [(address(self._prefix, at.path), encode(value)) for value, at in values]
-        # a statement may not touch a row twice
-        rows = {location: _row(location, encoded) for location, encoded in kept}
+        # a statement may not touch a row twice, nor two lock rows in different orders
+        last = {location: _row(location, encoded) for location, encoded in kept}
+        rows = [last[location] for location in sorted(last)]
         if rows:
-            self._repeated(lambda engine: self._keep(engine, list(rows.values())))
+            self._repeated(lambda engine: self._keep(engine, rows))
         return [encoded.stored_at(location) for location, encoded in kept]
 
     def load(self, at: Stored, want: object) -> object:

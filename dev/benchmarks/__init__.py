@@ -1,0 +1,1 @@
+"""Benchmarks: shapes, those who run them, and what comes of comparing them."""

@@ -1,0 +1,1 @@
+"""The demonstration: New York's flights of 2013."""

@@ -1,1 +1,0 @@
-"""The testing kit, a plugin of pytest."""

@@ -1,0 +1,199 @@
+"""Whatever is killed or frozen, and whenever: a run ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.apps import crashy
+from tests.harness import WorkerProcess, eventually, query, upgrade
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(240)]
+
+DAY = "2025-01-15"
+APP = "tests.apps.crashy:app"
+
+KILLS = {
+    "before-open": {"FLOWSTONE_CRASH_AT": "open.before:1"},
+    "inside-user-code": {"CRASHY_KILL_IN": "second"},
+    "with-finished-uncommitted-members": {
+        "FLOWSTONE_CRASH_AT": "store.before:1",
+    },
+    "between-store-and-commit": {"FLOWSTONE_CRASH_AT": "commit.before:1"},
+    "between-commit-and-reply": {"FLOWSTONE_CRASH_AT": "reply.before:1"},
+    "after-commit": {"FLOWSTONE_CRASH_AT": "commit.after:1"},
+}
+FREEZES = {
+    "before-open": {"FLOWSTONE_FREEZE_AT": "open.before:1"},
+    "inside-user-code": {"CRASHY_FREEZE_IN": "second"},
+    "before-commit": {"FLOWSTONE_FREEZE_AT": "commit.before:1"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a disturbed run left behind."""
+
+    value: object
+    versions: list[tuple[object, ...]]
+    claims: list[tuple[object, ...]]
+    attempts: list[tuple[object, ...]]
+    log: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Where a disturbance takes place."""
+
+    name: str
+    url: str
+    address: str
+    folder: Path
+
+    def worker(self, **environment: str) -> WorkerProcess:
+        """Start a worker, disturbed as the environment says."""
+        return WorkerProcess(
+            APP,
+            self.folder,
+            {
+                "CRASHY_NAME": self.name,
+                "CRASHY_LOG": str(self.folder / "ran"),
+                "TEMPORAL_ADDRESS": self.address,
+                "FLOWSTONE_LEDGER_URL": self.url,
+                **environment,
+            },
+        )
+
+    def seen(self, value: object) -> Seen:
+        """Look at what is left."""
+        mine = f"{self.name}/%"
+        return Seen(
+            value=value,
+            versions=query(
+                self.url,
+                "SELECT asset, count(*) FROM flowstone_versions WHERE asset LIKE %s "
+                "GROUP BY asset ORDER BY asset",
+                mine,
+            ),
+            claims=query(
+                self.url, "SELECT * FROM flowstone_claims WHERE asset LIKE %s", mine
+            ),
+            attempts=query(
+                self.url,
+                "SELECT state, count(*) FROM flowstone_attempts WHERE asset LIKE %s "
+                "GROUP BY state ORDER BY state",
+                mine,
+            ),
+            log=(self.folder / "ran").read_text().split(),
+        )
+
+
+def one_each(name: str) -> list[tuple[object, ...]]:
+    names = ["first", "last", "second", "side", "third"]
+    return [(f"{name}/{asset}", 1) for asset in names]
+
+
+async def killed(scene: Scene, environment: dict[str, str]) -> Seen:
+    """Run while the worker is killed, and another one comes."""
+    doomed = await asyncio.to_thread(lambda: scene.worker(**environment))
+    workers = [doomed]
+    try:
+        async with crashy.make_app(scene.name, scene.url).connect(
+            scene.address
+        ) as stone:
+            run = await stone.materialize_all(crashy.last, DAY)
+            await asyncio.to_thread(doomed.wait_killed)
+            workers.append(await asyncio.to_thread(scene.worker))
+            return scene.seen(await run.result())
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+async def frozen(scene: Scene, environment: dict[str, str]) -> Seen:
+    """Run while the worker is frozen past its heartbeat, and thawed at the end."""
+    doomed = await asyncio.to_thread(lambda: scene.worker(**environment))
+    workers = [doomed]
+    try:
+        async with crashy.make_app(scene.name, scene.url).connect(
+            scene.address
+        ) as stone:
+            run = await stone.materialize_all(crashy.last, DAY)
+            await asyncio.to_thread(
+                lambda: eventually(doomed.is_stopped, what="the freeze")
+            )
+            workers.append(await asyncio.to_thread(scene.worker))
+            value = await run.result()
+            doomed.thaw()
+            await asyncio.sleep(3)
+            again = await stone.value(crashy.last, DAY)
+            assert value == again
+            return scene.seen(value)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+@pytest.fixture(scope="module")
+def disturbed(
+    postgres: object, temporal_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Seen]:
+    """Play every scene, all at once: most of the time they wait for heartbeats."""
+    url: str = postgres.url  # pyright: ignore
+    upgrade(url)
+
+    async def play() -> dict[str, Seen]:
+        found: dict[str, Seen] = {}
+
+        async def one(kind: str, name: str, environment: dict[str, str]) -> None:
+            scene = Scene(
+                name=f"{kind}-{name}",
+                url=url,
+                address=temporal_address,
+                folder=tmp_path_factory.mktemp(f"{kind}-{name}"),
+            )
+            run = killed if kind == "kill" else frozen
+            found[scene.name] = await run(scene, environment)
+
+        async with asyncio.TaskGroup() as group:
+            for name, environment in KILLS.items():
+                group.create_task(one("kill", name, environment))
+            for name, environment in FREEZES.items():
+                group.create_task(one("freeze", name, environment))
+        return found
+
+    return asyncio.run(play())
+
+
+@pytest.mark.parametrize("when", KILLS)
+def test_a_killed_worker_changes_nothing(
+    disturbed: dict[str, Seen], when: str
+) -> None:
+    """A run whose worker is killed ends with one version of each asset (EXE-16)."""
+    seen = disturbed[f"kill-{when}"]
+
+    assert seen.value == crashy.MADE
+    assert seen.versions == one_each(f"kill-{when}")
+    assert seen.claims == []
+
+
+@pytest.mark.parametrize("when", FREEZES)
+def test_a_thawed_worker_is_too_late(disturbed: dict[str, Seen], when: str) -> None:
+    """A worker that was frozen past its heartbeat commits nothing when it is thawed."""
+    seen = disturbed[f"freeze-{when}"]
+
+    assert seen.value == crashy.MADE
+    assert seen.versions == one_each(f"freeze-{when}")
+    assert seen.claims == []
+
+
+def test_what_a_thawed_worker_had_made_is_discarded(
+    disturbed: dict[str, Seen],
+) -> None:
+    """The late commit of a thawed worker is refused, and its attempts say so."""
+    seen = disturbed["freeze-before-commit"]
+
+    assert "discarded" in dict(seen.attempts)
