@@ -47,7 +47,7 @@ class Flowstone:
         'Hello'
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         name: str,
         pipeline: Pipeline,

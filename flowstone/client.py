@@ -17,13 +17,13 @@ from flowstone.core.errors import (
     RunError,
     ValueNotFound,
 )
-from flowstone.core.messages import Backfill, Materialize, Request
+from flowstone.core.messages import Request
 from flowstone.core.outcome import Approval, Signal, Skip, Snooze
 from flowstone.core.partition import NONE, PartitionKey
 from flowstone.core.pipeline import AnyAsset, Pipeline
 from flowstone.core.ref import Key
 from flowstone.core.space import Space
-from flowstone.engines.ports import Backend
+from flowstone.engines.ports import Backend, flow_of
 from flowstone.ledger.base import RunRow, Version
 from flowstone.ledger.ids import new_id
 from flowstone.ledger.rows import dump
@@ -347,14 +347,9 @@ class Client:
 
     async def _begin(self, row: RunRow) -> RunRow:
         runs = self._toolbox.ledger.runs
-        flow = (
-            Backfill(request=row.request)
-            if row.request.verb == "backfill"
-            else Materialize(request=row.request)
-        )
         reach("start.before")
         try:
-            run = await self._backend.start(flow, row)
+            run = await self._backend.start(flow_of(row), row)
         except AlreadyRunning as error:
             await asyncio.to_thread(runs.refuse, row.id, error.message)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +21,6 @@ from flowstone.opening import close_toolbox, shared_toolbox
 __all__ = ["load_app", "serve_app"]
 
 _LOG = logging.getLogger("flowstone")
-
 
 
 def load_app(path: str) -> Flowstone:
@@ -54,7 +53,7 @@ def load_app(path: str) -> Flowstone:
     return app
 
 
-async def serve_app(  # noqa: PLR0913
+async def serve_app(
     app: Flowstone,
     *,
     address: str | None = None,
@@ -110,14 +109,14 @@ def _stopper(stop: asyncio.Event) -> Callable[[], None]:
 
 
 @asynccontextmanager
-async def _health(port: int | None, ready: Callable[[], bool]) -> AsyncIterator[None]:
+async def _health(port: int | None, ready: Callable[[], bool]) -> AsyncGenerator[None]:
     """Answer `/healthz` (the process lives) and `/readyz` (it polls)."""
     if port is None:
         yield
         return
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the base class's name
+        def do_GET(self) -> None:
             good = self.path == "/healthz" or (self.path == "/readyz" and ready())
             self.send_response(200 if good else 503)
             self.end_headers()

@@ -45,7 +45,7 @@ ENOUGH = 5
 
 
 class DailyReport(BaseModel, frozen=True):
-    """One day in numbers; `None` is what nobody can know.
+    """One day in numbers; `None` is what nobody knows.
 
     Attributes:
         cancelled: flights that never left.
@@ -55,7 +55,6 @@ class DailyReport(BaseModel, frozen=True):
         worst_airline: the airline with the highest mean delay, and that delay.
         worst_route: likewise.
         wind: miles per hour, the strongest of the day.
-        rain: inches of rain and melted snow in the day's wettest hour.
         visibility: miles, the lowest of the day.
     """
 
@@ -68,7 +67,6 @@ class DailyReport(BaseModel, frozen=True):
     worst_airline: tuple[str, float] | None
     worst_route: tuple[str, float] | None
     wind: float | None
-    rain: float | None
     visibility: float | None
 
 
@@ -165,7 +163,6 @@ def daily_report(
 ) -> DailyReport:
     """The day in numbers."""
     ran("daily_report")
-    airline, route = _worst(delays_by_carrier), _worst(delays_by_route)
     late = pc.mean(flight_table["late"]).as_py()
     return DailyReport(
         day=_day(ctx),
@@ -174,11 +171,9 @@ def daily_report(
         diverted=pc.sum(flight_table["diverted"], min_count=0).as_py(),
         on_time=None if late is None else 1 - late,
         delay=pc.mean(flight_table["arr_delay"]).as_py(),
-        worst_airline=airline and (airline["airline"], airline["mean_arr_delay"]),
-        worst_route=route
-        and (f"{route['origin']}-{route['dest']}", route["mean_arr_delay"]),
+        worst_airline=_worst(delays_by_carrier, ["airline"]),
+        worst_route=_worst(delays_by_route, ["origin", "dest"]),
         wind=pc.max(weather["wind_speed"]).as_py(),
-        rain=pc.max(weather["precip"]).as_py(),
         visibility=pc.min(weather["visib"]).as_py(),
     )
 
@@ -219,10 +214,17 @@ def _delays(flight_table: pa.Table, keys: list[str]) -> pa.Table:
         ]
     )
     counts = ["flights", "cancelled", "arrived", "mean_dep_delay", "mean_arr_delay"]
-    return found.rename_columns([*keys, *counts]).sort_by(keys[0])
+    return found.rename_columns([*keys, *counts]).sort_by(
+        [(key, "ascending") for key in keys]
+    )
 
 
-def _worst(delays: pa.Table) -> dict[str, object] | None:
+def _worst(delays: pa.Table, named: list[str]) -> tuple[str, float] | None:
+    """Give the row with the highest mean delay, of those with enough arrivals."""
     often = delays.filter(pc.field("arrived") >= ENOUGH)
-    ordered = often.sort_by([("mean_arr_delay", "descending")])
-    return ordered.slice(0, 1).to_pylist()[0] if ordered.num_rows else None
+    if often.num_rows == 0:
+        return None
+    by_name = [(column, "ascending") for column in named]
+    ordered = often.sort_by([("mean_arr_delay", "descending"), *by_name])
+    worst = ordered.slice(0, 1).to_pylist()[0]
+    return "-".join(worst[column] or "?" for column in named), worst["mean_arr_delay"]

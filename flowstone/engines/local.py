@@ -162,7 +162,7 @@ class LocalBackend:
             await self.drive(flow, run.workflow)
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever broke, the run ends
             _LOG.exception("run %s broke", run.id)
             reason = f"{type(error).__name__}: {error}"
             known = error if isinstance(error, FlowstoneError) else None

@@ -7,7 +7,14 @@ from typing import Protocol
 from flowstone.core.messages import Backfill, Materialize
 from flowstone.ledger.base import RunRow
 
-__all__ = ["Backend"]
+__all__ = ["Backend", "flow_of"]
+
+
+def flow_of(run: RunRow) -> Materialize | Backfill:
+    """Give the flow that does what a run was asked for."""
+    if run.request.verb == "backfill":
+        return Backfill(request=run.request)
+    return Materialize(request=run.request)
 
 
 class Backend(Protocol):

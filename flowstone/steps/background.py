@@ -55,7 +55,10 @@ class Background:
                 )
                 self._thread.start()
                 threading.Thread(
-                    target=self._guard, args=(loop,), name="flowstone-guard", daemon=True
+                    target=self._guard,
+                    args=(loop,),
+                    name="flowstone-guard",
+                    daemon=True,
                 ).start()
             return self._loop
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from flowstone.core.messages import Cell, NotHere
+from flowstone.core.messages import Cell, NotHere, Request
 from flowstone.core.partition import NONE, PartitionKey
 from flowstone.core.plan import Node
-from flowstone.ledger.base import Wanted
+from flowstone.ledger.base import Event, Wanted
 from flowstone.steps.toolbox import Job, Toolbox
 
-__all__ = ["key_text", "not_here", "partition", "wanted"]
+__all__ = ["key_text", "not_here", "note_absence", "partition", "wanted"]
 
 
 def key_text(job: Job, node: Node, number: int) -> str:
@@ -57,3 +57,17 @@ def not_here(toolbox: Toolbox, node: Node) -> NotHere | None:
             f"{node.asset!r} uses."
         )
     return None
+
+
+def note_absence(toolbox: Toolbox, request: Request, absent: NotHere) -> None:
+    """Record why a run waits for a worker, for those who follow it."""
+    toolbox.ledger.runs.note(
+        Event(
+            name="flowstone.error",
+            asset=request.asset,
+            key=request.key or NONE.text,
+            run=request.run,
+            outcome="not_here",
+            data={"why": absent.why},
+        )
+    )

@@ -109,7 +109,7 @@ class _Named(logging.LoggerAdapter[logging.Logger]):
     def process(
         self, msg: object, kwargs: MutableMapping[str, object]
     ) -> tuple[object, MutableMapping[str, object]]:
-        extra = self.extra or {}
-        kwargs["extra"] = {**extra, **(kwargs.get("extra") or {})}  # pyright: ignore
-        where = f" @ {extra['partition']}" if extra.get("partition") is not None else ""
-        return f"{extra['asset']}{where}: {msg}", kwargs
+        facts = dict(self.extra or {})
+        kwargs["extra"] = facts
+        where = f" @ {facts['partition']}" if facts["partition"] is not None else ""
+        return f"{facts['asset']}{where}: {msg}", kwargs

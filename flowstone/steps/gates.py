@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 
 from flowstone.core.errors import CodecError, GateTimedOut
 from flowstone.core.hints import read_hints
@@ -19,7 +20,7 @@ from flowstone.core.token import gate_id
 from flowstone.io import codecs
 from flowstone.ledger.base import Claimed, Gate, Wanted
 from flowstone.steps.cells import wanted
-from flowstone.steps.invoke import Failure, Invocation, Returned, failure
+from flowstone.steps.invoke import Failure, Invocation, Returned
 from flowstone.steps.pack import Pack
 from flowstone.steps.shelf import Shelf
 from flowstone.steps.toolbox import Call, Toolbox
@@ -72,94 +73,73 @@ class _Answered(Pack):
         )
         if opened.closed:
             return None
-        self._shelf = Shelf(self._toolbox, self._job, opened.inputs)
+        self._take_shelf(Shelf(self._toolbox, self._job, opened.inputs))
         found = dict(zip(here, opened.cells, strict=True))
-        for cell in cells:
-            at = (cell.node, cell.key)
-            if at in here:
-                self._replies[at] = self._settle(cell, here[at], found[at], gates[at])
-        self._finish(last=False)
+        try:
+            for cell in cells:
+                at = (cell.node, cell.key)
+                if at in here:
+                    reply = self._settle(cell, here[at], found[at], gates[at])
+                    self._replies[at] = reply
+            self._finish(last=False)
+        finally:
+            self._group.stop()
         return self._replies
 
-    def _settle(
-        self, cell: Cell, want: Wanted, claimed: Claimed, gate: Gate
-    ) -> Reply:
-        reply = self._without_running(want, claimed, spent=False)
+    def _settle(self, cell: Cell, want: Wanted, claimed: Claimed, gate: Gate) -> Reply:
+        reply = self._known(want, claimed)
         if reply is not None:
             return reply
+        assert claimed.attempt is not None
+        what = self._invocation(cell, want, claimed.attempt)
         if gate.state == "expired":
-            return self._expire(cell, want, claimed, gate)
-        return self._answer(cell, want, claimed, gate)
+            return self._expire(cell, what, gate)
+        return self._answer(cell, what, gate)
 
-    def _answer(
-        self, cell: Cell, want: Wanted, claimed: Claimed, gate: Gate
-    ) -> Reply:
-        what = self._invocation(cell, want)
+    def _answer(self, cell: Cell, what: Invocation, gate: Gate) -> Reply:
         companion = what.asset.companions.get("on_signal")
-        payload = (gate.payload or "null").encode()
-        encoded = ("json", payload)
-        if companion is None:
-            hint = what.asset.hints.returns
-            try:
-                value = codecs.decode(encoded, hint)
-            except CodecError as error:
-                return self._fold_final(want, claimed, failure(what, error))
-            done = Returned(value=value, millis=0, facts={})
-            node = self._job.plan.nodes[cell.node]
-            return self._fold_value(want, claimed, what, node, done, ())
-        hints = read_hints(companion).parameters
-        first = next(iter(companion.__code__.co_varnames), "")
+        payload = ("json", (gate.payload or "null").encode())
+        want = what.asset.hints.returns if companion is None else _payload(companion)
         try:
-            value = codecs.decode(encoded, hints.get(first))
+            value = codecs.decode(payload, want)
         except CodecError as error:
-            return self._fold_final(want, claimed, failure(what, error))
-        return self._by_companion(cell, want, claimed, what, "on_signal", (value,))
+            return self._fold_final(what, error)
+        if companion is None:
+            return self._fold_value(what, Returned(value=value, millis=0, facts={}), ())
+        return self._by_companion(cell, what, "on_signal", (value,))
 
-    def _expire(
-        self, cell: Cell, want: Wanted, claimed: Claimed, gate: Gate
-    ) -> Reply:
-        what = self._invocation(cell, want)
+    def _expire(self, cell: Cell, what: Invocation, gate: Gate) -> Reply:
         if "on_timeout" in what.asset.companions:
-            return self._by_companion(cell, want, claimed, what, "on_timeout", ())
+            return self._by_companion(cell, what, "on_timeout", ())
         if gate.on_timeout == "cancel":
-            self._end(want, claimed, "cancelled", reason="no signal came in time")
+            reason = "no signal came in time"
+            self._group.end(what.want, what.attempt, "cancelled", reason=reason)
             return Cancelled()
         waited = gate.deadline - gate.opened_at if gate.deadline else None
         error = GateTimedOut(
             asset=what.asset.name,
-            partition=want.key,
+            partition=what.want.key,
             run_id=self._who.run,
             waited_seconds=waited.total_seconds() if waited else 0.0,
         )
-        return self._fold_failure(want, claimed, Failure(error=error, retryable=False))
+        return self._fold_failure(what, Failure(error=error, retryable=False))
 
     def _by_companion(
         self,
         cell: Cell,
-        want: Wanted,
-        claimed: Claimed,
         what: Invocation,
         companion: str,
         supplied: tuple[object, ...],
     ) -> Reply:
         function = what.asset.companions[companion]
         wiring = what.asset.companion_wiring(companion)
-        return self._call_user(
-            cell,
-            want,
-            claimed,
-            what.by(
-                function,
-                supplied=supplied,
-                takes_context=wiring.takes_context,
-                hints=read_hints(function).parameters,
-            ),
-            [n.parameter for n in wiring.needs],
+        by = what.by(
+            function,
+            supplied=supplied,
+            takes_context=wiring.takes_context,
+            hints=read_hints(function).parameters,
         )
-
-    def _fold_final(self, want: Wanted, claimed: Claimed, bad: Failure) -> Reply:
-        final = Failure(error=bad.error, retryable=False)
-        return self._fold_failure(want, claimed, final)
+        return self._call_user(cell, by, [n.parameter for n in wiring.needs])
 
     def _present(
         self, cells: Sequence[Cell], gates: Mapping[At, str] | None = None
@@ -171,3 +151,9 @@ class _Answered(Pack):
             for c in cells
             if (at := (c.node, c.key)) in here
         }
+
+
+def _payload(companion: Callable[..., object]) -> object:
+    """Give the annotation of a companion's payload."""
+    name = next(iter(inspect.signature(companion).parameters))
+    return read_hints(companion).parameters.get(name)

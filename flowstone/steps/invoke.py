@@ -17,6 +17,7 @@ from flowstone.core.errors import AssetFailed, FlowstoneError
 from flowstone.core.outcome import Cancelled, Fatal, RetryAfter
 from flowstone.core.pipeline import AnyAsset
 from flowstone.core.wiring import CONTEXT
+from flowstone.ledger.base import Attempt, Wanted
 from flowstone.steps.context import Context
 from flowstone.steps.toolbox import Call, Toolbox
 
@@ -60,6 +61,8 @@ class Invocation:
     """One call of one function.
 
     Attributes:
+        want: the cell it is for.
+        attempt: the ledger's attempt at it.
         function: the asset's, or a companion's.
         hints: the annotations of its parameters.
         supplied: what comes first, by position.
@@ -68,10 +71,10 @@ class Invocation:
     """
 
     asset: AnyAsset
-    key: str
+    want: Wanted
+    attempt: Attempt
     partition: object
     run: str
-    attempt: int
     function: Callable[..., object]
     hints: Mapping[str, object]
     token: Callable[[], str]
@@ -98,7 +101,8 @@ class Invocation:
     @property
     def name(self) -> str:
         """Name it as people read it."""
-        return self.asset.name if self.key == "-" else f"{self.asset.name} @ {self.key}"
+        key = self.want.key
+        return self.asset.name if key == "-" else f"{self.asset.name} @ {key}"
 
 
 def invoke(
@@ -135,7 +139,7 @@ def _context(call: Call, what: Invocation, facts: dict[str, object]) -> Context:
         asset=what.asset.name,
         partition=what.partition,  # pyright: ignore[reportArgumentType]
         run_id=what.run,
-        attempt=what.attempt,
+        attempt=what.want.number,
         started_at=datetime.now(UTC),
         _call=call,
         _token=what.token,
@@ -208,11 +212,11 @@ def failure(what: Invocation, error: BaseException) -> Failure:
     return Failure(
         error=AssetFailed(
             asset=what.asset.name,
-            partition=what.key,
+            partition=what.want.key,
             run_id=what.run,
             error_type=type(error).__qualname__,
             error=_cut(str(error), _LONGEST_TEXT),
-            attempts=what.attempt,
+            attempts=what.want.number,
             details=_cut(_trace(error), _LONGEST_TRACE),
         ),
         retryable=not isinstance(error, fatal),
@@ -223,7 +227,9 @@ def failure(what: Invocation, error: BaseException) -> Failure:
 def _trace(error: BaseException) -> str:
     """Give the traceback from the user's own frames on."""
     trace = error.__traceback__
-    while trace is not None and "/flowstone/steps/" in trace.tb_frame.f_code.co_filename:
+    while (
+        trace is not None and "/flowstone/steps/" in trace.tb_frame.f_code.co_filename
+    ):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
 

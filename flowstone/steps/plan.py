@@ -15,6 +15,7 @@ from flowstone.core.messages import (
 from flowstone.core.partition import PartitionKey
 from flowstone.core.plan import Plan
 from flowstone.ledger.base import Event, RunRow, Version
+from flowstone.steps.cells import note_absence
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
 __all__ = ["make_plan", "read_plan"]
@@ -26,10 +27,7 @@ def make_plan(
     """Write the plan of a run; answer what its flow needs to know of it."""
     request = step.request
     if request.asset not in toolbox.pipeline:
-        return NotHere(
-            why=f"No worker of {toolbox.name!r} that answered has the asset "
-            f"{request.asset!r}; start one that has it."
-        )
+        return _absent(toolbox, call, request)
     upstream = request.verb != "materialize"
     plan = planning.make_plan(
         toolbox.name, toolbox.pipeline, request.asset, upstream=upstream
@@ -59,6 +57,16 @@ def read_plan(toolbox: Toolbox, call: Call, step: ReadPlan) -> Planned:
         raise LookupError(f"run {step.run} has no plan in the ledger")  # noqa: EM102
     absent = toolbox.ledger.runs.absent(step.run)
     return _planned(toolbox, job, dict.fromkeys(absent))
+
+
+def _absent(toolbox: Toolbox, call: Call, request: Request) -> NotHere:
+    absent = NotHere(
+        why=f"No worker of {toolbox.name!r} that answered has the asset "
+        f"{request.asset!r}; start one that has it."
+    )
+    toolbox.ledger.runs.begin(_row(call, request))
+    note_absence(toolbox, request, absent)
+    return absent
 
 
 def _verb(request: Request) -> str:
@@ -109,9 +117,7 @@ def _end_without(
     return Ended(status="failed", error=error.to_data())
 
 
-def _planned(
-    toolbox: Toolbox, job: Job, given: dict[int, Version | None]
-) -> Planned:
+def _planned(toolbox: Toolbox, job: Job, given: dict[int, Version | None]) -> Planned:
     millis = toolbox.ledger.runs.durations(
         [f"{toolbox.name}/{n.asset}" for n in job.plan.nodes if not n.given]
     )

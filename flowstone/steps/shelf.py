@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flowstone.core.errors import StoreError
 from flowstone.core.plan import Node
 from flowstone.io import codecs
-from flowstone.io.base import IOManager, Slot, StoresMany, Stored, TakesEncoded
+from flowstone.io.base import IOManager, Slot, Stored, StoresMany, TakesEncoded
 from flowstone.ledger.base import Attempt, Version, Wanted
 from flowstone.steps.toolbox import Job, Toolbox
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flowstone.core.errors import ConfigurationError
-from flowstone.core.plan import Plan
 from flowstone.core.pipeline import Pipeline
+from flowstone.core.plan import Plan
 from flowstone.core.token import derive_token
 from flowstone.io.base import IOManager
 from flowstone.ledger.base import Dispatch, RunRow
@@ -124,4 +124,3 @@ class Toolbox:
         """Stop what it runs in the background."""
         self.watch.close()
         self.background.close()
-

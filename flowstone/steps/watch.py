@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -40,7 +40,7 @@ class Region:
         self._since: float | None = None
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self) -> Generator[None]:
         """Say that this thread is in the user's code."""
         with self._lock:
             self._thread = threading.get_ident()
@@ -88,7 +88,7 @@ class Watch:
     @contextmanager
     def over(
         self, beat: Callable[[object], None], cancelled: Flag
-    ) -> Iterator[Region]:
+    ) -> Generator[Region]:
         """Watch one call; the region is for its user code."""
         region = Region(cancelled)
         with self._lock:

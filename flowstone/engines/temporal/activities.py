@@ -23,7 +23,7 @@ def make_activities(toolbox: Toolbox) -> list[Callable[..., object]]:
 
 
 def _activity(toolbox: Toolbox, kind: type[Step[object]]) -> Callable[..., object]:
-    def do(step: Any) -> Any:  # noqa: ANN401 - its real types are set below
+    def do(step: Any) -> Any:
         info = activity.info()
         here = _Here()
         found = take_step(

@@ -209,7 +209,7 @@ def _summary(run: RunRow) -> str:
     request = run.request
     where = f" @ {request.key}" if request.key else ""
     if request.verb == "backfill":
-        where = f" × {request.keys} partitions"
+        where = f" at {request.keys} partitions"
     return f"{request.asset}{where}"[:200]
 
 
@@ -226,5 +226,3 @@ def _details(run: RunRow) -> str:
     return "\n".join(
         ["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]
     )
-
-

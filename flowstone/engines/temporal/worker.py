@@ -13,6 +13,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from flowstone.core.errors import AlreadyRunning
+from flowstone.engines.ports import flow_of
 from flowstone.engines.temporal.activities import make_activities
 from flowstone.engines.temporal.backend import TemporalBackend
 from flowstone.engines.temporal.ids import task_queue
@@ -115,16 +117,22 @@ async def _sweep(toolbox: Toolbox, backend: TemporalBackend, every: float) -> No
 
 
 async def _mend(toolbox: Toolbox, backend: TemporalBackend, run: RunRow) -> None:
-    from flowstone.engines.temporal.recovery import start_again
-
+    """Start a run that never was, or write the end of one whose workflow is gone."""
+    runs = toolbox.ledger.runs
     if await backend.is_alive(run):
         return
-    if run.status == "starting":
-        await start_again(toolbox, backend, run)
+    if run.status != "starting":
+        await asyncio.to_thread(
+            lambda: runs.end(run, "terminated", reason="its workflow is gone")
+        )
         return
-    await asyncio.to_thread(
-        toolbox.ledger.runs.end, run, "terminated", reason="its workflow is gone"
-    )
+    try:
+        started = await backend.start(flow_of(run), run)
+    except AlreadyRunning as error:
+        await asyncio.to_thread(runs.refuse, run.id, error.message)
+        return
+    if started != run.id:
+        await asyncio.to_thread(runs.forget, run.id)
 
 
 def _line(error: Exception) -> str:

@@ -1,0 +1,231 @@
+"""What a pack has finished: stored together, committed together.
+
+A group is committed 50 ms after the first of its values, by a thread of its own,
+whatever runs meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from flowstone.core.errors import FlowstoneError
+from flowstone.core.messages import Left, Produced, Reply, Superseded
+from flowstone.ledger.base import (
+    Attempt,
+    Dispatch,
+    Ending,
+    Event,
+    Holding,
+    Making,
+    Version,
+    Wanted,
+)
+from flowstone.steps.points import reach
+from flowstone.steps.shelf import Finished, Shelf
+from flowstone.steps.toolbox import Job, Toolbox
+
+__all__ = ["Group"]
+
+_SECONDS = 0.05
+
+
+class Group:
+    """Collects what cells ended with, and commits it.
+
+    Args:
+        toolbox: where the ledger is.
+        job: the run.
+        who: the dispatch.
+        shelf: where the values are.
+        replies: what became of each cell; corrected where the ledger refuses.
+    """
+
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        job: Job,
+        who: Dispatch,
+        shelf: Shelf,
+        replies: dict[tuple[int, int], Reply],
+    ) -> None:
+        self._toolbox = toolbox
+        self._job = job
+        self._who = who
+        self._shelf = shelf
+        self._replies = replies
+        self._lock = threading.RLock()
+        self._made: list[Finished] = []
+        self._reusing: list[tuple[Wanted, Version]] = []
+        self._ending: list[Ending] = []
+        self._holding: list[Holding] = []
+        self._news: list[Event] = []
+        self._timer: threading.Timer | None = None
+        self._broken: BaseException | None = None
+
+    # --- what cells ended with ------------------------------------------------------
+
+    def make(self, made: Finished) -> None:
+        """Take in a value."""
+        with self._lock:
+            self._made.append(made)
+            if self._timer is None:
+                self._timer = threading.Timer(_SECONDS, self._commit_later)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def reuse(self, want: Wanted, version: Version) -> None:
+        """Take in a version that is as good."""
+        with self._lock:
+            self._shelf.versions[want.cell] = version
+            self._reusing.append((want, version))
+
+    def end(
+        self,
+        want: Wanted,
+        attempt: Attempt,
+        state: str,
+        *,
+        reason: str = "",
+        error: FlowstoneError | None = None,
+    ) -> None:
+        """Take in an attempt that ended without a value."""
+        name = "exception" if state == "failed" else "stop"
+        end = Ending(
+            wanted=want, attempt=attempt, state=state, reason=reason, error=error
+        )
+        with self._lock:
+            self._ending.append(end)
+            self._news.append(
+                self._event(want, f"flowstone.materialization.{name}", state)
+            )
+
+    def hold(self, holding: Holding) -> None:
+        """Take in a wait at a gate."""
+        with self._lock:
+            self._holding.append(holding)
+            self._news.append(
+                self._event(holding.wanted, "flowstone.signal_gate.create", "held")
+            )
+
+    @property
+    def holding(self) -> list[Holding]:
+        """The waits that are not committed yet."""
+        return list(self._holding)
+
+    def _event(
+        self,
+        want: Wanted,
+        name: str,
+        outcome: str,
+        data: Mapping[str, object] | None = None,
+    ) -> Event:
+        return Event(
+            name=name,
+            asset=self._job.plan.nodes[want.node].asset,
+            key=want.key,
+            run=self._who.run,
+            outcome=outcome,
+            data=data or {},
+        )
+
+    # --- committing -----------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise what broke a commit in the background."""
+        if self._broken is not None:
+            raise self._broken
+
+    def stop(self) -> None:
+        """Leave what is not committed."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _commit_later(self) -> None:
+        try:
+            self.commit()
+        except BaseException as error:  # noqa: BLE001 - raised in the step's thread
+            self._broken = error
+
+    def commit(self, *, release: bool = False, end_run: bool = False) -> bool:
+        """Store and commit what is finished; give whether nothing was refused.
+
+        Args:
+            release: whether the pack is over, and lets go of all its claims.
+            end_run: whether the run ends with it.
+        """
+        with self._lock:
+            self.stop()
+            self._timer = None
+            made = [m for m in self._made if m.wanted.cell in self._shelf.finished]
+            self._made = []
+            if not (made or release or self._reusing or self._ending or self._holding):
+                return True
+            reach("store.before")
+            self._shelf.store(made)
+            reach("commit.before")
+            making = [_making(m) for m in made]
+            verdicts = self._toolbox.ledger.packs.commit(
+                self._who,
+                self._toolbox.name,
+                making,
+                reusing=self._reusing,
+                ending=self._ending,
+                holding=self._holding,
+                news=self._news + [self._made_event(m) for m in making],
+                release=release,
+                end_run=end_run,
+            )
+            reach("commit.after")
+            self._reusing, self._ending, self._holding, self._news = [], [], [], []
+            return self._take(verdicts)
+
+    def _made_event(self, made: Making) -> Event:
+        return self._event(
+            made.wanted,
+            "flowstone.materialization.stop",
+            "produced",
+            {"version": made.attempt.id, "millis": made.millis},
+        )
+
+    def _take(self, verdicts: Mapping[tuple[int, int], str]) -> bool:
+        """Correct the replies of cells whose commit was refused."""
+        answers: dict[str, Reply] = {
+            "made": Produced(),
+            "superseded": Superseded(),
+            "left": Left(),
+        }
+        refused = {c: answers[v] for c, v in verdicts.items() if v in answers}
+        for cell, reply in refused.items():
+            self._shelf.forget(cell)
+            self._replies[cell] = reply
+            self._leave_readers(cell)
+        return not refused
+
+    def _leave_readers(self, lost: tuple[int, int]) -> None:
+        """Leave what was made from a value that is not this run's after all."""
+        nodes = self._job.plan.nodes
+        for made in list(self._shelf.finished.values()):
+            cell = made.wanted.cell
+            reads = {(e.node, cell[1]) for e in nodes[cell[0]].edges if e.parameter}
+            uncommitted = any(m is made for m in self._made)
+            if lost in reads and uncommitted and cell in self._shelf.finished:
+                self._shelf.forget(cell)
+                self._replies[cell] = Left()
+                self._leave_readers(cell)
+
+
+def _making(made: Finished) -> Making:
+    assert made.stored is not None
+    return Making(
+        wanted=made.wanted,
+        attempt=made.attempt,
+        code=made.node.code,
+        location=made.stored.location,
+        size=made.stored.bytes,
+        digest=made.stored.digest,
+        facts=made.stored.facts,
+        metadata=made.facts,
+        millis=made.millis,
+        reads=made.reads,
+    )
