@@ -178,9 +178,13 @@ class Step(Generic[R]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakePlan(Step["Planned | NotHere | Ended"]):
-    """Write the run's plan; say what its flow needs to know of it."""
+    """Write the run's plan; say what its flow needs to know of it.
+
+    `again` tells that the worker that was asked before lacked the asset.
+    """
 
     request: Request
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +205,7 @@ class RunAssets(Step["PackReply"]):
         budget: how long it may go on starting assets, in milliseconds.
         last: whether nothing is left to do beside these, so that the step may end
             the run itself when all of them are made.
+        again: whether the worker that was asked before lacked one of them.
     """
 
     run: str
@@ -208,6 +213,7 @@ class RunAssets(Step["PackReply"]):
     cells: Sequence[Cell]
     budget: int = 200
     last: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ from flowstone.core.table import State, read_table, write_table
 __all__ = ["Order", "RunState"]
 
 _BUSY_FIRST, _BUSY_LONGEST = timedelta(seconds=5), timedelta(minutes=10)
-_ABSENT_FIRST, _ABSENT_LONGEST = timedelta(seconds=2), timedelta(minutes=1)
+_ABSENT_FIRST, _ABSENT_LONGEST = timedelta(seconds=0.5), timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,7 @@ class RunState:
         if carried is not None:
             self.table = read_table(carried.table)
         self.notes: dict[int, str] = {}
+        self.lacked: set[int] = set()
         self.readers: list[list[int]] = [[] for _ in range(self.width)]
         for node, waits in enumerate(skeleton.waits):
             for upstream in waits:
@@ -263,6 +264,12 @@ class RunState:
 
     def _fold(self, number: int, reply: Reply, now: datetime) -> None:
         self.notes.pop(number, None)
+        if self._left[number] and isinstance(reply, Busy | NotHere | Left | Superseded):
+            # It was asked within a pack, and what it waits for was not made there.
+            if isinstance(reply, Left) and reply.solo:
+                self._packer.solo.add(number)
+            self._set(number, State.PENDING)
+            return
         match reply:
             case Produced(millis=millis):
                 self._packer.learn(number % self.width, millis)
@@ -283,6 +290,7 @@ class RunState:
                 self.notes[number] = f"run {owner} is making it"
             case NotHere(why=why):
                 self._ask_again(number, now, _ABSENT_FIRST, _ABSENT_LONGEST)
+                self.lacked.add(number)
                 self.notes[number] = why
             case Missing(nodes=nodes):
                 self._set_back(number, nodes)

@@ -47,12 +47,12 @@ async def make_plan(engine: Engine, request: Request) -> Planned | Ended:
     """Have the plan made, by a worker that has the asset."""
     for asked in range(1_000_000):
         try:
-            planned = await engine.do(MakePlan(request=request), "plan")
+            planned = await engine.do(MakePlan(request=request, again=asked > 0), "plan")
             if not isinstance(planned, NotHere):
                 return planned
             why = planned.why
             engine.show(lambda why=why: f"Waiting for a worker: {why}")
-            delay = timedelta(seconds=min(2 * 2 ** min(asked, 8), 60))
+            delay = timedelta(seconds=min(0.5 * 2 ** min(asked, 8), 10))
             await engine.sleep(delay, why)
         except asyncio.CancelledError:
             return await end(engine, request, "cancelled", b"")

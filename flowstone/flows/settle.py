@@ -105,6 +105,7 @@ class Settling:
             cells=cells,
             budget=state.request.budget,
             last=self._whole and order.last,
+            again=any(number in state.lacked for number in order.cells),
         )
 
     async def _take_in(self) -> None:

@@ -113,8 +113,6 @@ class Packs:
             for w, c in zip(wanted, known, strict=True)
         ]
         self._begin_attempts(conn, who, wanted, found, at)
-        begun = [_started(who, w, c, at) for w, c in zip(wanted, found, strict=True)]
-        self._dialect.insert(conn, events, [e for e in begun if e is not None])
         return Opened(cells=found, inputs=self._inputs(conn, wanted, cells))
 
     def _cells(
@@ -525,21 +523,6 @@ def _found_made(
     settled = state in {State.MADE, State.REUSED} and version is not None
     waits = state == State.WAITING and not wanted.gate
     return Claimed(made=settled, held=waits)
-
-
-def _started(
-    who: Dispatch, wanted: Wanted, claimed: Claimed, at: datetime
-) -> dict[str, object] | None:
-    if claimed.attempt is None:
-        return None
-    event = Event(
-        name="flowstone.materialization.start",
-        asset=wanted.asset.split("/", 1)[-1],
-        key=wanted.key,
-        run=who.run,
-        data={"attempt": wanted.number},
-    )
-    return event_row(event, at)
 
 
 def _judge(

@@ -65,6 +65,19 @@ class Group:
 
     # --- what cells ended with ------------------------------------------------------
 
+    def start(self, want: Wanted) -> None:
+        """Take in that a function is called; it is recorded with how it ended."""
+        event = self._event(
+            want, "flowstone.materialization.start", "", {"attempt": want.number}
+        )
+        with self._lock:
+            self._news.append(event)
+
+    def leave(self, want: Wanted, attempt: Attempt) -> None:
+        """Take in an attempt that was not made after all."""
+        with self._lock:
+            self._ending.append(Ending(wanted=want, attempt=attempt, state="left"))
+
     def make(self, made: Finished) -> None:
         """Take in a value."""
         with self._lock:

@@ -153,16 +153,16 @@ class Pack:
     def _make(
         self, cell: Cell, want: Wanted, claimed: Claimed, *, spent: bool
     ) -> Reply:
-        reply = self._known(want, claimed) or self._input_trouble(cell)
+        reply = self._known(want, claimed)
         if reply is not None:
             return reply
         assert claimed.attempt is not None
         if claimed.lost >= _LOST_WORKERS:
             return self._give_up(want, claimed.attempt, claimed.lost)
-        if self._call.cancelled.is_set():
-            return Cancelled()
-        if spent:
-            return Left()
+        reply = self._input_trouble(cell) or self._too_late(spent=spent)
+        if reply is not None:
+            self._group.leave(want, claimed.attempt)
+            return reply
         what = self._invocation(cell, want, claimed.attempt)
         needs = [n.parameter for n in what.asset.wiring.needs]
         return self._call_user(cell, what, needs)
@@ -184,6 +184,11 @@ class Pack:
             owner, gate_name = claimed.busy
             return Busy(owner=owner, gate=gate_name)
         return None
+
+    def _too_late(self, *, spent: bool) -> Reply | None:
+        if self._call.cancelled.is_set():
+            return Cancelled()
+        return Left() if spent else None
 
     def _give_up(self, want: Wanted, attempt: Attempt, times: int) -> Reply:
         error = WorkerLost(
@@ -247,6 +252,7 @@ class Pack:
         reads = [
             (e.parameter, self._shelf.version_id((e.node, cell.key))) for e in present
         ]
+        self._group.start(what.want)
         reach("user.before")
         done = invoke(self._toolbox, self._call, what, inputs)
         reach("user.after")

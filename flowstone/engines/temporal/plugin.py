@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkflowRunner
+from temporalio.worker import (
+    Interceptor,
+    StartActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+    WorkflowRunner,
+)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.workflow import ActivityHandle
 
 from flowstone.core.errors import FlowstoneError
 
@@ -28,7 +37,33 @@ class FlowstonePlugin(SimplePlugin):
             data_converter=_converter,
             workflow_runner=_runner,
             workflow_failure_exception_types=[FlowstoneError],
+            interceptors=[_Interceptor()],
         )
+
+
+class _Interceptor(Interceptor):
+    """Has workflows start their activities as `_Outbound` says."""
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput  # noqa: A002 - the SDK's name
+    ) -> type[WorkflowInboundInterceptor] | None:
+        """Give what stands between a workflow and the worker."""
+        return _Inbound
+
+
+class _Inbound(WorkflowInboundInterceptor):
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        super().init(_Outbound(outbound))
+
+
+class _Outbound(WorkflowOutboundInterceptor):
+    """Leaves a step that this worker could not do to the queue, for any other."""
+
+    def start_activity(self, input: StartActivityInput) -> ActivityHandle[Any]:  # noqa: A002
+        step = input.args[0] if input.args else None
+        if getattr(step, "again", False):
+            input.disable_eager_execution = True
+        return super().start_activity(input)
 
 
 def _converter(given: DataConverter | None) -> DataConverter:
