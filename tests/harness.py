@@ -59,9 +59,7 @@ class WorkerProcess:
         environment: beside this process's own.
     """
 
-    def __init__(
-        self, app: str, folder: Path, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, app: str, folder: Path, environment: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / f"worker-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log:

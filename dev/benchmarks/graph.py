@@ -12,11 +12,12 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 from temporalio.client import Client as TemporalClient
 
 from dev.benchmarks.contestants import Contestant, Ours, Peer, Raw
 from dev.benchmarks.peers_made import made_peers
-from dev.benchmarks.servers import ROOT, libpq_url, serving
+from dev.benchmarks.servers import child_environment, libpq_url, serving
 from dev.benchmarks.shapes import SHAPES, Shape, app
 from dev.benchmarks.stats import Comparison, Series, compare
 from flowstone import SqlLedger
@@ -77,26 +78,29 @@ async def _rounds(
 
 @asynccontextmanager
 async def _contestants(logs: Path) -> AsyncIterator[list[Contestant]]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = child_environment()
     python = sys.executable
     workers = {
         "flowstone": [python, "-m", "workers", "dev.benchmarks.shapes:app"],
         "raw": [python, "-m", "dev.benchmarks.raw_worker"],
     }
+    address = environment["TEMPORAL_ADDRESS"]
+    namespace = environment["TEMPORAL_NAMESPACE"]
     async with AsyncExitStack() as stack:
         for name, command in workers.items():
             log = logs / f"{name}.log"
             stack.enter_context(serving(command, environment=environment, log=log))
-        ours = await stack.enter_async_context(app.connect())
+        together = await stack.enter_async_context(app.connect())
         alone = await stack.enter_async_context(app.connect(packs=False))
-        temporal = await TemporalClient.connect(
-            environment["TEMPORAL_ADDRESS"], namespace=environment["TEMPORAL_NAMESPACE"]
-        )
-        found: list[Contestant] = [Ours(_OURS, ours), Raw(temporal), Ours(_ALONE, alone)]
+        found: list[Contestant] = [
+            Ours(_OURS, together),
+            Raw(await TemporalClient.connect(address, namespace=namespace)),
+            Ours(_ALONE, alone),
+        ]
         for name, command in made_peers().items():
             log = logs / f"{name}.log"
             url = _database(environment["FLOWSTONE_LEDGER_URL"], f"peer_{name}")
-            own = {**os.environ, "PEER_DATABASE_URL": url}
+            own = {**environment, "PEER_DATABASE_URL": url}
             process = stack.enter_context(serving(command, environment=own, log=log))
             found.append(Peer(name, process))
         yield found
@@ -104,13 +108,10 @@ async def _contestants(logs: Path) -> AsyncIterator[list[Contestant]]:
 
 def _database(url: str, name: str) -> str:
     """Make a database beside the ledger's, and give its address."""
+    create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     with psycopg.connect(libpq_url(url), autocommit=True) as conn:
-        conn.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(_identifier(name)))
+        conn.execute(create)
     return f"{url.rsplit('/', 1)[0]}/{name}"
-
-
-def _identifier(name: str) -> psycopg.sql.Identifier:
-    return psycopg.sql.Identifier(name)
 
 
 def _comparisons(found: Mapping[tuple[str, str], Series]) -> list[Comparison]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["ROOT", "libpq_url", "serving"]
+__all__ = ["child_environment", "libpq_url", "serving"]
 
-ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = 30
 
 
@@ -26,7 +27,7 @@ def serving(
     with log.open("w") as errors:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=_ROOT,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -55,6 +56,16 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.wait()
     for stream in (process.stdin, process.stdout):
         _pipe(stream).close()
+
+
+def child_environment() -> dict[str, str]:
+    """Give the environment of a program of this checkout.
+
+    Python may keep its bytecode there, as it may where a package is installed: without,
+    a workflow's sandbox compiles its modules anew for each workflow.
+    """
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(_ROOT)}
 
 
 def libpq_url(url: str) -> str:

@@ -89,7 +89,9 @@ class Board:
     def summary(self) -> str:
         """Count the values by state: `12 made, 3 run, 30 wait, 2.1 s`."""
         states = list(self.cells.values())
-        counts = [(s, states.count(s)) for s in (MADE, THERE, SKIPPED, FAILED, RUNS, WAITS)]
+        counts = [
+            (s, states.count(s)) for s in (MADE, THERE, SKIPPED, FAILED, RUNS, WAITS)
+        ]
         told = [f"{n} {_PLURAL.get(s, s)}" for s, n in counts if n]
         return f"{', '.join(told)}   {self.seconds:.1f} s"
 
@@ -115,7 +117,9 @@ class Window:
 
     def __init__(self, board: Board, console: Console) -> None:
         self._board = board
-        self._live = Live(console=console, auto_refresh=False, get_renderable=self._draw)
+        self._live = Live(
+            console=console, auto_refresh=False, get_renderable=self._draw
+        )
 
     def __enter__(self) -> Window:
         self._live.start()
@@ -186,7 +190,7 @@ class Ticker:
             if day not in self._told and board.is_done(day):
                 self._told.add(day)
                 so_far = f"{len(self._told)} of {len(board.days)} days"
-                self.say(f"{day}  {board.word(day):14}{so_far}   {board.seconds:.1f} s")
+                self.say(f"{day}  {board.word(day):15}{so_far}   {board.seconds:.1f} s")
 
     def say(self, line: str) -> None:
         """Print a line."""

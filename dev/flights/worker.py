@@ -39,7 +39,7 @@ class Worker:
     @property
     def pid(self) -> int:
         """Its process id."""
-        assert self._kept is not None  # noqa: S101 - it has been started
+        assert self._kept is not None
         return self._kept.pid
 
     def __enter__(self) -> Worker:
@@ -57,7 +57,7 @@ class Worker:
         Raises:
             ConfigurationError: it ends again and again.
         """
-        assert self._kept is not None  # noqa: S101 - it has been started
+        assert self._kept is not None
         if self._kept.running:
             return ""
         soon = time.monotonic() - self._since < _TOO_SOON
@@ -65,7 +65,9 @@ class Worker:
         if self._failures > _PATIENCE:
             end = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
             raise ConfigurationError(
-                problems=[f"The worker ends at its start. The end of {self._log}:\n{end}"]
+                problems=[
+                    f"The worker ends at its start. The end of {self._log}:\n{end}"
+                ]
             )
         gone = self._kept.pid
         self._start()

@@ -39,9 +39,11 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z"
 )
 _INT = re.compile(r"0|-?[1-9][0-9]*")
+_QUOTE, _END, _EQUALS = re.compile("'"), re.compile("[,)}]"), re.compile("=")
 _DEEPEST = 16
 _LONGEST_INT = 4000
 _ID_BYTES, _ID_KEPT = 120, 80
+_SHOWN = 80
 
 
 @dataclass(frozen=True, order=True)
@@ -82,8 +84,8 @@ class PartitionKey:
         if self.text == NONE.text:
             return None
         reader = _Reader(self.text)
-        value = reader.value()
-        if reader.rest or PartitionKey.of(value).text != self.text:
+        value = reader.value(depth=0)
+        if not reader.ended or PartitionKey.of(value).text != self.text:
             raise _bad(self.text, "its text is not canonical.")
         return value
 
@@ -97,10 +99,11 @@ class PartitionKey:
         """The text where ids are made: whole up to 120 bytes, else 80 and a hash."""
         if self.is_none:
             return ""
-        if len(self.text) <= _ID_BYTES:
+        raw = self.text.encode("utf-8", "surrogatepass")
+        if len(raw) <= _ID_BYTES:
             return self.text
-        digest = sha256(self.text.encode()).hexdigest()[:16]
-        return f"{self.text[:_ID_KEPT]}~{digest}"
+        digest = sha256(raw).hexdigest()[:16]
+        return f"{raw[:_ID_KEPT].decode(errors='ignore')}~{digest}"
 
     def __str__(self) -> str:
         return self.text
@@ -112,7 +115,7 @@ NONE = PartitionKey("-")
 
 def _bad(value: object, reason: str) -> BadPartition:
     shown = repr(value)
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."  # noqa: PLR2004
+    shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
     return BadPartition(partition=shown, reason=reason)
 
 
@@ -150,10 +153,6 @@ def _encode(text: str) -> str:
     # "~" is kept by quote() whatever one says; ids use it as a mark of their own.
     raw = text.encode("utf-8", "surrogatepass")
     return quote(raw, safe=_SAFE).replace("~", "%7E")
-
-
-def _decode(text: str) -> str:
-    return unquote(text, errors="surrogatepass")
 
 
 def _write_str(value: str) -> str:
@@ -216,50 +215,63 @@ class _Reader:
     """Reads a value from a canonical text, from left to right."""
 
     def __init__(self, text: str) -> None:
-        self.rest = text
+        self._text = text
+        self._at = 0
 
-    def value(self) -> Key:
-        head = self.rest[:1]
-        if head == "(":
-            return self._tuple()
-        if head == "{":
-            return self._mapping()
-        if head == "'":
+    @property
+    def ended(self) -> bool:
+        return self._at == len(self._text)
+
+    def value(self, *, depth: int) -> Key:
+        if depth > _DEEPEST:
+            raise _bad(self._text, f"it is nested deeper than {_DEEPEST} levels.")
+        if self._takes("("):
+            return self._tuple(depth)
+        if self._takes("{"):
+            return self._mapping(depth)
+        if self._takes("'"):
+            text = self._until(_QUOTE)
             self._take("'")
-            text = self._until("'")
-            self._take("'")
-            return _decode(text)
-        text = self._until(",)}")
+            return self._decode(text)
+        text = self._until(_END)
         found = _scalar(text)
-        return _decode(text) if found is None else found
+        return self._decode(text) if found is None else found
 
-    def _tuple(self) -> tuple[Key, ...]:
-        self._take("(")
-        found = [self.value()]
-        while self.rest[:1] == ",":
-            self._take(",")
-            found.append(self.value())
+    def _tuple(self, depth: int) -> tuple[Key, ...]:
+        found = [self.value(depth=depth + 1)]
+        while self._takes(","):
+            found.append(self.value(depth=depth + 1))
         self._take(")")
         return tuple(found)
 
-    def _mapping(self) -> dict[str, Key]:
+    def _mapping(self, depth: int) -> dict[str, Key]:
         found: dict[str, Key] = {}
-        mark = "{"
-        while self.rest[:1] == mark:
-            self._take(mark)
-            name = _decode(self._until("="))
+        more = True
+        while more:
+            name = self._decode(self._until(_EQUALS))
             self._take("=")
-            found[name] = self.value()
-            mark = ","
+            found[name] = self.value(depth=depth + 1)
+            more = self._takes(",")
         self._take("}")
         return found
 
-    def _take(self, mark: str) -> None:
-        if not self.rest.startswith(mark):
-            raise _bad(self.rest, f"its text lacks {mark!r}.")
-        self.rest = self.rest[len(mark) :]
+    def _takes(self, mark: str) -> bool:
+        found = self._text.startswith(mark, self._at)
+        self._at += len(mark) if found else 0
+        return found
 
-    def _until(self, marks: str) -> str:
-        end = next((i for i, c in enumerate(self.rest) if c in marks), len(self.rest))
-        text, self.rest = self.rest[:end], self.rest[end:]
-        return text
+    def _take(self, mark: str) -> None:
+        if not self._takes(mark):
+            raise _bad(self._text, f"its text lacks {mark!r}.")
+
+    def _until(self, marks: re.Pattern[str]) -> str:
+        begin = self._at
+        end = marks.search(self._text, begin)
+        self._at = len(self._text) if end is None else end.start()
+        return self._text[begin : self._at]
+
+    def _decode(self, text: str) -> str:
+        try:
+            return unquote(text, errors="surrogatepass")
+        except UnicodeError:
+            raise _bad(self._text, "its escapes are not UTF-8.") from None

@@ -99,7 +99,8 @@ class Window(Generic[T, R]):
 
     async def _hear(self) -> None:
         while True:
-            self._bells.append(await self._engine.doorbell())
+            gate = await self._engine.doorbell()
+            self._bells.append(gate)
             self._wake()
 
     def _set_timer(self, until: datetime | None) -> None:

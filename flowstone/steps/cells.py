@@ -8,12 +8,17 @@ from flowstone.core.plan import Node
 from flowstone.ledger.base import Event, Wanted
 from flowstone.steps.toolbox import Job, Toolbox
 
-__all__ = ["key_text", "not_here", "note_absence", "partition", "wanted"]
+__all__ = ["key_text", "not_here", "note_absence", "partition", "place", "wanted"]
 
 
 def key_text(job: Job, node: Node, number: int) -> str:
     """Give the text of the key at which a node is made."""
     return NONE.text if node.single else job.run.keys[number]
+
+
+def place(job: Job, node: int, key: int) -> tuple[int, int]:
+    """Give the cell of a node that a reader at a key reads: single ones have one."""
+    return (node, 0 if job.plan.nodes[node].single else key)
 
 
 def partition(job: Job, node: Node, number: int) -> object:
@@ -32,7 +37,7 @@ def wanted(toolbox: Toolbox, job: Job, cell: Cell, *, gate: str = "") -> Wanted:
         key=key_text(job, node, cell.key),
         io=node.io,
         number=cell.attempt,
-        inputs=[(e.node, cell.key) for e in node.edges if e.parameter],
+        inputs=[place(job, e.node, cell.key) for e in node.edges if e.parameter],
         reusable=job.run.request.policy != "always" and not volatile and not gate,
         gate=gate,
     )

@@ -21,6 +21,7 @@ from flowstone.ledger.base import (
     Version,
     Wanted,
 )
+from flowstone.steps.cells import place
 from flowstone.steps.points import reach
 from flowstone.steps.shelf import Finished, Shelf
 from flowstone.steps.toolbox import Job, Toolbox
@@ -220,7 +221,8 @@ class Group:
         nodes = self._job.plan.nodes
         for made in list(self._shelf.finished.values()):
             cell = made.wanted.cell
-            reads = {(e.node, cell[1]) for e in nodes[cell[0]].edges if e.parameter}
+            edges = nodes[cell[0]].edges
+            reads = {place(self._job, e.node, cell[1]) for e in edges if e.parameter}
             uncommitted = any(m is made for m in self._made)
             if lost in reads and uncommitted and cell in self._shelf.finished:
                 self._shelf.forget(cell)

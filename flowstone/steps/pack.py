@@ -28,9 +28,10 @@ from flowstone.core.messages import (
     Superseded,
 )
 from flowstone.core.outcome import Approval, Signal, Skip, Snooze
+from flowstone.core.plan import Edge
 from flowstone.core.token import gate_id
 from flowstone.ledger.base import Attempt, Claimed, Dispatch, Holding, Wanted
-from flowstone.steps.cells import not_here, note_absence, partition, wanted
+from flowstone.steps.cells import not_here, note_absence, partition, place, wanted
 from flowstone.steps.group import Group
 from flowstone.steps.invoke import (
     Failure,
@@ -204,7 +205,7 @@ class Pack:
         """Leave a cell whose inputs are not there; name those that should be."""
         edges = self._job.plan.nodes[cell.node].edges
         for edge in edges:
-            beside = self._replies.get((edge.node, cell.key))
+            beside = self._replies.get(self._place(edge, cell))
             if beside is not None and not isinstance(beside, Produced | Reused):
                 return Left()
         missing = [
@@ -212,9 +213,12 @@ class Pack:
             for e in edges
             if e.parameter
             and e.node not in cell.absent
-            and not self._shelf.has((e.node, cell.key))
+            and not self._shelf.has(self._place(e, cell))
         ]
         return Missing(nodes=missing) if missing else None
+
+    def _place(self, edge: Edge, cell: Cell) -> At:
+        return place(self._job, edge.node, cell.key)
 
     def _invocation(self, cell: Cell, want: Wanted, attempt: Attempt) -> Invocation:
         asset = self._toolbox.pipeline.assets[self._name(want)]
@@ -243,14 +247,14 @@ class Pack:
         try:
             inputs = {
                 e.parameter: self._shelf.load(
-                    (e.node, cell.key), what.hints.get(e.parameter)
+                    self._place(e, cell), what.hints.get(e.parameter)
                 )
                 for e in present
             }
         except FlowstoneError as error:
             return self._fold_failure(what, failure(what, error))
         reads = [
-            (e.parameter, self._shelf.version_id((e.node, cell.key))) for e in present
+            (e.parameter, self._shelf.version_id(self._place(e, cell))) for e in present
         ]
         self._group.start(what.want)
         reach("user.before")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from flowstone import (
     CyclicPipeline,
     DefinitionError,
     Flowstone,
+    Key,
     MemoryIO,
     NotSupported,
     Pipeline,
@@ -131,7 +133,7 @@ async def test_an_unsupported_partition_is_refused_on_submit(key: object) -> Non
     """A value that cannot be a partition is refused before anything starts (PAR-18)."""
     async with Flowstone("shop", SHOP).local() as stone:
         with pytest.raises(BadPartition, match="cannot be a partition"):
-            await stone.materialize(orders, key)  # pyright: ignore[reportArgumentType]
+            await stone.materialize("orders", cast("Key", key))
         assert await stone.runs.list() == []
 
 
@@ -171,7 +173,9 @@ async def test_what_lives_in_one_process_is_refused_by_connect(tmp_path: Path) -
 async def test_a_postgres_that_is_away_is_named_without_its_password() -> None:
     """When the ledger does not answer, its place is named and its password is not."""
     url = f"postgresql://someone:hush@127.0.0.1:{free_port(but=set())}/flowstone"
-    app = Flowstone("shop", SHOP, io={"default": PostgresIO(url)}, ledger=SqlLedger(url))
+    app = Flowstone(
+        "shop", SHOP, io={"default": PostgresIO(url)}, ledger=SqlLedger(url)
+    )
 
     with pytest.raises(ConfigurationError, match="does not answer") as caught:
         async with app.connect("127.0.0.1:1"):

@@ -135,5 +135,3 @@ async def test_a_workflow_ended_by_hand_leaves_nothing_that_hangs(
     assert query(postgres_url, "SELECT * FROM flowstone_claims") == []
     again = await stone.materialize_all(crashy.last, "2025-02-04")
     assert await again.result() == crashy.MADE
-
-

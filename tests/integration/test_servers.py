@@ -59,8 +59,10 @@ async def test_a_killed_temporal_repeats_nothing_that_is_committed(
             run = await stone.materialize_all(crashy.last, DAY)
             await asyncio.to_thread(
                 lambda: eventually(
-                    lambda: (tmp_path / "ran").exists()
-                    and "second" in (tmp_path / "ran").read_text()
+                    lambda: (
+                        (tmp_path / "ran").exists()
+                        and "second" in (tmp_path / "ran").read_text()
+                    )
                 )
             )
             await asyncio.to_thread(server.kill)
@@ -92,8 +94,10 @@ async def test_a_killed_postgres_loses_nothing_that_was_acknowledged(
             run = await stone.materialize_all(crashy.last, DAY)
             await asyncio.to_thread(
                 lambda: eventually(
-                    lambda: (tmp_path / "ran").exists()
-                    and "third" in (tmp_path / "ran").read_text()
+                    lambda: (
+                        (tmp_path / "ran").exists()
+                        and "third" in (tmp_path / "ran").read_text()
+                    )
                 )
             )
             before = query(url, "SELECT id FROM flowstone_versions ORDER BY id")

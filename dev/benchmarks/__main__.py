@@ -1,0 +1,64 @@
+"""`dev/bench graph [--json]`, `dev/bench peers`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from dev.benchmarks.graph import run_graph
+from dev.benchmarks.peers_made import make_peers
+from dev.benchmarks.planning import measure_planning
+from dev.benchmarks.report import as_json, as_table
+from dev.benchmarks.shapes import SHAPES
+from dev.benchmarks.stats import Comparison, is_valid, per_second
+
+_PLANNING = "planning"
+
+
+def main() -> int:
+    """Measure what is asked for; give the exit status."""
+    given = _parser().parse_args()
+    if given.what == "peers":
+        make_peers()
+        return 0
+    only: list[str] = given.only
+    shapes = [shape.name for shape in SHAPES if shape.name in only]
+    measured = measure_planning() if _PLANNING in only else []
+    compared: list[Comparison] = []
+    speed: float | None = None
+    if shapes:
+        compared, chain = run_graph(given.pairs, shapes)
+        speed = per_second(chain, SHAPES[0].nodes)
+    printed = as_json if given.json else as_table
+    print(printed(compared, measured, speed))
+    return 0 if speed is None or is_valid(speed) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dev/bench", description=__doc__)
+    what = parser.add_subparsers(dest="what", required=True)
+    graph = what.add_parser("graph", help="runs against the raw SDK and peers")
+    graph.add_argument("--json", action="store_true", help="print one object")
+    graph.add_argument("--pairs", type=_positive, default=5, help="rounds that count")
+    names = [*(shape.name for shape in SHAPES), _PLANNING]
+    graph.add_argument(
+        "--only", nargs="+", choices=names, default=names, help="not all of it"
+    )
+    what.add_parser("peers", help="make the environments of the peers")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Temporal's runtime may abort an interpreter that ends while its threads live.
+    os._exit(status)

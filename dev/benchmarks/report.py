@@ -1,0 +1,72 @@
+"""How results are printed: a table for people, one object for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from dev.benchmarks.planning import Measure
+from dev.benchmarks.stats import SLOWEST, Comparison, is_valid
+
+__all__ = ["as_json", "as_table"]
+
+
+def as_json(
+    compared: Sequence[Comparison], measured: Sequence[Measure], raw_speed: float | None
+) -> str:
+    """Give one object, an entry for each line of the table."""
+    data: dict[str, object] = {c.name: c.to_data() for c in compared}
+    data |= {m.name: m.to_data() for m in measured}
+    if raw_speed is not None:
+        data["raw SDK"] = {
+            "steps_per_second": round(raw_speed, 1),
+            "valid": is_valid(raw_speed),
+        }
+    return json.dumps(data, indent=2)
+
+
+def as_table(
+    compared: Sequence[Comparison], measured: Sequence[Measure], raw_speed: float | None
+) -> str:
+    """Give a table; seconds are medians, the first round's in brackets."""
+    lines: list[str] = []
+    if compared:
+        pairs = len(compared[0].ours.seconds)
+        lines.append(
+            f"Medians of {pairs} alternated pairs, in seconds (the first round, cold)"
+        )
+        lines += [_compared(c) for c in compared]
+    if measured:
+        lines += ["", "On a clock, in seconds (the first time)"]
+        lines += [_measured(m) for m in measured]
+    if raw_speed is not None:
+        lines += ["", _speed(raw_speed)]
+    return "\n".join(lines)
+
+
+def _compared(one: Comparison) -> str:
+    ours = f"{one.ours.median:7.3f} ({one.ours.cold:.3f})"
+    theirs = f"{one.theirs.median:7.3f} ({one.theirs.cold:.3f})"
+    against = f"{one.baseline} {theirs}"
+    return (
+        f"  {one.title:<26}{ours:<18}{against:<27}"
+        f"ratio {one.ratio:5.2f}{_judged(one.target, reached=one.reached)}"
+    )
+
+
+def _measured(one: Measure) -> str:
+    taken = f"{one.seconds:7.3f} ({one.cold:.3f})"
+    return f"  {one.title:<26}{taken:<18}{_judged(one.target, reached=one.reached)}"
+
+
+def _judged(target: float | None, *, reached: bool | None) -> str:
+    if target is None:
+        return ""
+    return f"  target {target:g}: {'reached' if reached else 'missed'}"
+
+
+def _speed(raw_speed: float) -> str:
+    said = f"The raw SDK's chain: {raw_speed:.0f} steps per second"
+    if is_valid(raw_speed):
+        return f"{said}; below {SLOWEST:.0f} nothing could be compared with it."
+    return f"{said}, below {SLOWEST:.0f}: THE COMPARISON IS INVALID."
