@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -77,7 +77,7 @@ async def _rounds(
 
 
 @asynccontextmanager
-async def _contestants(logs: Path) -> AsyncIterator[list[Contestant]]:
+async def _contestants(logs: Path) -> AsyncGenerator[list[Contestant]]:
     environment = child_environment()
     python = sys.executable
     workers = {

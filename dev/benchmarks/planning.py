@@ -5,24 +5,17 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from statistics import median
 
+from dev.benchmarks.plan_once import ASSETS
 from dev.benchmarks.servers import child_environment
 from dev.benchmarks.shapes import SHAPES, app
-from flowstone import Pipeline
-from flowstone.core.plan import make_plan, make_skeleton
 
-__all__ = ["Measure", "measure_planning", "source_of"]
+__all__ = ["Measure", "measure_planning"]
 
 _ROUNDS = 5
-_ASSETS = 10_000
-_PER_LAYER = 100
-_MODULE = "planned_assets"
 _IMPORT = """
 import sys, time
 began = time.perf_counter()
@@ -69,50 +62,32 @@ class Measure:
 
 
 def measure_planning() -> list[Measure]:
-    """Measure all three."""
-    return [_planning(), _importing(), _in_process()]
+    """Measure them all."""
+    return [*_planning(), _importing(), _in_process()]
 
 
 # --- planning -----------------------------------------------------------------------
 
 
-def source_of(assets: int) -> str:
-    """Write a module of so many functions, each of its own code, in layers."""
-    lines = ["from flowstone import asset", ""]
-    for number in range(assets):
-        above = number - _PER_LAYER
-        names = [f"asset_{above + i}" for i in range(3) if 0 <= above + i < number]
-        takes = ", ".join(f"{n}: int" for n in names)
-        total = " + ".join([*names, str(number)])
-        lines += [f"@asset\ndef asset_{number}({takes}) -> int:", f"    return {total}"]
-    needed = ", ".join(f"asset_{n}" for n in range(assets - _PER_LAYER, assets))
-    lines += [f"@asset\ndef last({needed}) -> int:", "    return 0", ""]
-    return "\n".join(lines)
+def _planning() -> list[Measure]:
+    taken = [_plan_once() for _ in range(_ROUNDS)]
+    return [
+        Measure(
+            name=name,
+            title=f"plan {ASSETS:,} {what}",
+            seconds=median(seconds[place] for seconds in taken),
+            cold=taken[0][place],
+            target=target,
+        )
+        for place, (name, what, target) in enumerate(
+            (("plan", "new assets", 2.0), ("plan again", "known assets", None))
+        )
+    ]
 
 
-def _planning() -> Measure:
-    # Assets know their code once it was asked for, so each round has new ones.
-    taken: list[float] = []
-    for number in range(_ROUNDS):
-        with tempfile.TemporaryDirectory() as folder:
-            name = f"{_MODULE}_{number}"
-            (Path(folder) / f"{name}.py").write_text(source_of(_ASSETS))
-            sys.path.insert(0, folder)
-            module = import_module(name)
-            sys.path.remove(folder)
-            began = time.perf_counter()
-            pipeline = Pipeline.of(module)
-            plan = make_plan("bench", pipeline, "last", upstream=True)
-            skeleton = make_skeleton(plan, {})
-            taken.append(time.perf_counter() - began)
-            assert len(skeleton.names) > _ASSETS * 0.9, len(skeleton.names)
-    return Measure(
-        name="plan",
-        title=f"plan {_ASSETS:,} assets",
-        seconds=median(taken),
-        cold=taken[0],
-        target=2.0,
-    )
+def _plan_once() -> list[float]:
+    done = _python("-m", "dev.benchmarks.plan_once")
+    return [float(word) for word in done.split()]
 
 
 # --- importing ----------------------------------------------------------------------
@@ -130,16 +105,20 @@ def _importing() -> Measure:
 
 
 def _import_once() -> float:
+    seconds, heavy = _python("-c", _IMPORT).splitlines()
+    assert not heavy, f"import flowstone loads {heavy}"
+    return float(seconds)
+
+
+def _python(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", _IMPORT],
+        [sys.executable, *arguments],
         env=child_environment(),
         capture_output=True,
         text=True,
         check=True,
     )
-    seconds, heavy = done.stdout.splitlines()
-    assert not heavy, f"import flowstone loads {heavy}"
-    return float(seconds)
+    return done.stdout
 
 
 # --- one process --------------------------------------------------------------------

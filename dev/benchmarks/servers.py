@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -18,7 +18,7 @@ _PATIENCE = 30
 @contextmanager
 def serving(
     command: Sequence[str], *, environment: Mapping[str, str], log: Path
-) -> Iterator[subprocess.Popen[str]]:
+) -> Generator[subprocess.Popen[str]]:
     """Run a program that says one line when it serves, and end it with its input.
 
     Raises:

@@ -28,8 +28,10 @@ def _version_of(function: Callable[..., object]) -> str:
     plain = inspect.unwrap(function)
     if isinstance(plain, partial):
         bound = cast("partial[object]", plain)
-        return _hash(f"{_version_of(bound.func)} {_canonical(bound.args)} "
-                     f"{_canonical(bound.keywords)}")
+        return _hash(
+            f"{_version_of(bound.func)} {_canonical(bound.args)} "
+            f"{_canonical(bound.keywords)}"
+        )
     code = getattr(plain, "__code__", None)
     if code is None:
         # An object that can be called; else something built in, which has no code.
@@ -96,17 +98,17 @@ def _canonical(value: object) -> str:
 class _Bare(ast.NodeTransformer):
     """Strips a function of all that does not change what it does."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return self._strip(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:  
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         return self._strip(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:  
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         if node.value is None:
             return None
         plain = ast.Assign(targets=[node.target], value=self.visit(node.value))

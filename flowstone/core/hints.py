@@ -9,8 +9,6 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from typing import Union, cast
 
 from flowstone.core.outcome import Approval, Signal, Skip, Snooze
@@ -60,16 +58,15 @@ def _value_of(hint: object) -> object:
         return _unwrap(hint)
     kept: list[object] = []
     for member in typing.get_args(hint):
-        if member in {Skip, Snooze}:
-            continue
         inner = _unwrap(member)
         if inner is not None and inner not in kept:
             kept.append(inner)
-    return reduce(or_, cast("list[type]", kept)) if kept else None
+    return Union[tuple(kept)] if kept else None  # pyright: ignore[reportInvalidTypeArguments] - made at run time
 
 
 def _unwrap(hint: object) -> object:
-    if hint in {Skip, Snooze, Approval, Signal}:
+    # By identity: what is in an annotation may refuse to be hashed or compared.
+    if any(hint is word for word in (Skip, Snooze, Approval, Signal)):
         return None
     if typing.get_origin(hint) in {Approval, Signal}:
         return typing.get_args(hint)[0]

@@ -46,7 +46,7 @@ class Retry:
             for bad, text in (
                 (self.attempts < 1, "attempts must be at least 1"),
                 (self.delay < timedelta(0), "delay must not be negative"),
-                (self.backoff < 1, "backoff must be at least 1"),
+                (not self.backoff >= 1, "backoff must be at least 1"),
                 (self.max_delay < self.delay, "max_delay must not be below delay"),
             )
             if bad

@@ -8,7 +8,7 @@ from typing import TypeAlias, Union
 
 __all__ = ["Key"]
 
-Key: TypeAlias = Union[  # noqa: UP007 - a recursive alias cannot be written with |
+Key: TypeAlias = Union[
     date, datetime, str, int, "tuple[Key, ...]", "Mapping[str, Key]"
 ]
 """A partition as users write it: a plain value (see `flowstone.core.partition`)."""

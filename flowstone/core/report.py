@@ -50,9 +50,7 @@ def describe(state: RunState) -> str:
     counts = Counter(_WORDS[State(s)] for s in state.table if s != State.OUT)
     head = ", ".join(f"{n} {word}" for word, n in counts.most_common())
     lines = [head, "", "| asset | state | |", "|---|---|---|"]
-    rows = [
-        (c, State(s)) for c, s in enumerate(state.table) if s != State.OUT
-    ]
+    rows = [(c, State(s)) for c, s in enumerate(state.table) if s != State.OUT]
     rows.sort(key=lambda row: (row[1] >= State.MADE, row[0]))
     for number, what in rows[:_ROWS]:
         name = state.skeleton.names[number % state.width]

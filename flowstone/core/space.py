@@ -196,7 +196,7 @@ def weekly(first: date, last: date | None = None) -> Days:
 
 def monthly(first: date, last: date | None = None) -> Days:
     """Give one day in each month from `first`, on its day of the month (1 to 28)."""
-    if type(first) is date and first.day > 28:  # noqa: PLR2004
+    if type(first) is date and first.day > 28:
         raise BadPartition(
             partition=repr(first), reason="not every month has this day; take 1 to 28."
         )

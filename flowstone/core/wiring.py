@@ -66,8 +66,8 @@ def wire(
             parameter that is not there.
     """
     renames = dict(renamed or {})
-    parameters = list(inspect.signature(function).parameters.values())
     name = getattr(function, "__name__", repr(function))
+    parameters = _parameters(name, function)
     if len(parameters) < supplied:
         raise DefinitionError(
             reason=f"{name!r} must take what it is given as its first parameter."
@@ -94,6 +94,16 @@ def wire(
     return Wiring(
         needs=tuple(needs), takes_context=any(p.name == CONTEXT for p in rest)
     )
+
+
+def _parameters(name: str, function: Callable[..., object]) -> list[Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise DefinitionError(
+            reason=f"The parameters of {name!r} cannot be read; wrap it in a function "
+            "that names what it takes."
+        ) from error
 
 
 def _check_kind(name: str, parameter: Parameter) -> None:

@@ -108,7 +108,7 @@ async def _run_shards(
 ) -> tuple[list[ShardEnded], bool]:
     window: Window[int, ShardEnded] = Window(engine, len(shards))
     for flow in shards:
-        window.start(flow.number, engine.spawn(flow, f"shard/{flow.number}"))
+        window.start(flow.number, engine.spawn(flow, f"shard/{request.run}/{flow.number}"))
     found: dict[int, ShardEnded] = {}
     cancelled = False
     try:

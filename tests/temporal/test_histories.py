@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -21,16 +22,23 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(Path(__file__).parent / "histories"))
 
 
+def workflow_id(path: Path) -> str:
+    """Give the id under which a history ran: those of its children contain it."""
+    begun = json.loads(path.read_text())["events"][0]
+    return begun["workflowExecutionStartedEventAttributes"]["workflowId"]
+
+
 def payloads(part: object) -> Iterator[str]:
     """Give every payload's data below a part of a history."""
     if isinstance(part, dict):
-        data = part.get("data")
-        if isinstance(data, str) and "metadata" in part:
+        fields = cast("dict[str, object]", part)
+        data = fields.get("data")
+        if isinstance(data, str) and "metadata" in fields:
             yield data
-        for below in part.values():
+        for below in fields.values():
             yield from payloads(below)
     elif isinstance(part, list):
-        for below in part:
+        for below in cast("list[object]", part):
             yield from payloads(below)
 
 
@@ -46,7 +54,7 @@ def test_every_shape_is_recorded() -> None:
 @pytest.mark.parametrize("path", HISTORIES, ids=name_of)
 async def test_a_recorded_history_replays(path: Path) -> None:
     """A history of an earlier release is replayed by this one (TST-07)."""
-    history = WorkflowHistory.from_json("replayed", path.read_text())
+    history = WorkflowHistory.from_json(workflow_id(path), path.read_text())
     replayer = Replayer(workflows=WORKFLOWS, plugins=[FlowstonePlugin()])
 
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)

@@ -55,7 +55,7 @@ def from_data(data: Data) -> FlowstoneError:
             return found(**values)
         except TypeError:  # a field that it must have did not come along
             pass
-    return known["RunError"](**{"reason": str(data.get("reason") or dict(data))})
+    return known["RunError"](reason=str(data.get("reason") or dict(data)))
 
 
 def at(asset: str, partition: str) -> str:

@@ -51,12 +51,11 @@ class TemporalEngine:
         return cast("R", found)
 
     async def spawn(self, flow: Flow[R], name: str) -> R:
-        """Run a child workflow, whose id contains this run's."""
-        info = workflow.info()
+        """Run a child workflow, under this one's id and its name."""
         found: Any = await workflow.execute_child_workflow(
             workflow_name(type(flow)),
             flow,
-            id=f"{info.workflow_id}/{info.first_execution_run_id}/{name}",
+            id=f"{workflow.info().workflow_id}/{name}",
             result_type=ShardEnded if isinstance(flow, Shard) else Ended,
             cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             static_summary=name,
