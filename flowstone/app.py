@@ -99,7 +99,11 @@ class Flowstone:
         return problems
 
     def local(
-        self, path: str | Path | None = None, *, packs: bool | str = True, actor: str = ""
+        self,
+        path: str | Path | None = None,
+        *,
+        packs: bool | str = True,
+        actor: str = "",
     ) -> Opening:
         """Open it in this process, without any server.
 
@@ -108,7 +112,8 @@ class Flowstone:
             packs: whether assets share a step; `False` gives each its own.
             actor: who asks, for the audit log; by default `FLOWSTONE_ACTOR`.
         """
-        from flowstone.opening import open_local
+        # Declaring an app costs nothing; opening it loads what it runs on.
+        from flowstone.opening import open_local  # noqa: PLC0415
 
         return open_local(self, path, packs=packs, actor=actor)
 
@@ -132,7 +137,8 @@ class Flowstone:
             ConfigurationError: what it runs on lives in one process, or does not
                 answer; all problems at once.
         """
-        from flowstone.opening import open_connected
+        # As in local().
+        from flowstone.opening import open_connected  # noqa: PLC0415
 
         return open_connected(
             self, address, namespace=namespace, packs=packs, actor=actor

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from hashlib import sha256
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from flowstone.core.asset import Asset
 from flowstone.core.errors import (
@@ -33,12 +33,14 @@ from flowstone.steps.shelf import stored_of
 from flowstone.steps.toolbox import Toolbox
 from flowstone.views import AssetStatus, Audit, Gates, Lineage, Runs, status_of
 
-__all__ = ["Client"]
+__all__ = ["Client", "Packs", "Policy", "Suspended"]
 
 T = TypeVar("T")
 Policy = Literal["always", "missing", "stale"]
 Packs = Literal["auto", "off", "whole"]
 """How assets share an activity."""
+Suspended: TypeAlias = Approval[T] | Signal[T] | Skip | Snooze
+"""What an asset may return before there is a value, or instead of one."""
 
 
 class Client:
@@ -84,7 +86,7 @@ class Client:
     @overload
     async def materialize(
         self,
-        asset: Asset[..., Coroutine[Any, Any, Signal[T]]],
+        asset: Asset[..., Coroutine[Any, Any, Suspended[T]]],
         partition: Key | None = None,
         *,
         policy: Policy = ...,
@@ -93,9 +95,7 @@ class Client:
     @overload
     async def materialize(
         self,
-        asset: Asset[
-            ..., Coroutine[Any, Any, T | Approval[T] | Signal[T] | Skip | Snooze]
-        ],
+        asset: Asset[..., Coroutine[Any, Any, T | Suspended[T]]],
         partition: Key | None = None,
         *,
         policy: Policy = ...,
@@ -104,7 +104,7 @@ class Client:
     @overload
     async def materialize(
         self,
-        asset: Asset[..., Signal[T]],
+        asset: Asset[..., Suspended[T]],
         partition: Key | None = None,
         *,
         policy: Policy = ...,
@@ -113,7 +113,7 @@ class Client:
     @overload
     async def materialize(
         self,
-        asset: Asset[..., T | Approval[T] | Signal[T] | Skip | Snooze],
+        asset: Asset[..., T | Suspended[T]],
         partition: Key | None = None,
         *,
         policy: Policy = ...,
@@ -159,7 +159,7 @@ class Client:
     @overload
     async def materialize_all(
         self,
-        asset: Asset[..., Coroutine[Any, Any, Signal[T]]],
+        asset: Asset[..., Coroutine[Any, Any, Suspended[T]]],
         partition: Key | None = None,
         *,
         policy: Policy = ...,
@@ -168,9 +168,7 @@ class Client:
     @overload
     async def materialize_all(
         self,
-        asset: Asset[
-            ..., Coroutine[Any, Any, T | Approval[T] | Signal[T] | Skip | Snooze]
-        ],
+        asset: Asset[..., Coroutine[Any, Any, T | Suspended[T]]],
         partition: Key | None = None,
         *,
         policy: Policy = ...,
@@ -179,7 +177,7 @@ class Client:
     @overload
     async def materialize_all(
         self,
-        asset: Asset[..., Signal[T]],
+        asset: Asset[..., Suspended[T]],
         partition: Key | None = None,
         *,
         policy: Policy = ...,
@@ -188,7 +186,7 @@ class Client:
     @overload
     async def materialize_all(
         self,
-        asset: Asset[..., T | Approval[T] | Signal[T] | Skip | Snooze],
+        asset: Asset[..., T | Suspended[T]],
         partition: Key | None = None,
         *,
         policy: Policy = ...,
@@ -394,9 +392,7 @@ class Client:
         manager = self._toolbox.io[version.io]
         return manager.load(stored_of(version), asset.hints.returns)
 
-    async def exists(
-        self, asset: AnyAsset | str, partition: Key | None = None
-    ) -> bool:
+    async def exists(self, asset: AnyAsset | str, partition: Key | None = None) -> bool:
         """Tell whether there is a value; one that is `None` is a value."""
         found = self.pipeline[asset]
         key = self._key(found, partition)
@@ -506,5 +502,3 @@ def _workflow_id(request: Request, keys: Sequence[str]) -> str:
         return f"{base}/backfill/{_request_hash(request, keys)[:12]}"
     key = PartitionKey(request.key or NONE.text)
     return base if key.is_none else f"{base}@{key.id_text}"
-
-

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import os
 import secrets as randomness
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from flowstone.client import Client, Packs
-from flowstone.client_sync import SyncOpening
+from flowstone.client_sync import SyncClient
 from flowstone.core.errors import ConfigurationError
 from flowstone.engines.local import LocalBackend
 from flowstone.io.base import IOManager, lives_in_process
@@ -28,6 +27,7 @@ from flowstone.io.postgres import PostgresIO
 from flowstone.io.sqlite import SqliteIO
 from flowstone.ledger.ids import new_id
 from flowstone.ledger.sql import SqlLedger
+from flowstone.portal import SyncOpening
 from flowstone.settings import Secrets, Settings
 from flowstone.steps.toolbox import Toolbox
 
@@ -59,9 +59,9 @@ class Opening:
     def __await__(self) -> Generator[object, None, Client]:
         return self.__aenter__().__await__()
 
-    def sync(self) -> SyncOpening:
+    def sync(self) -> SyncOpening[SyncClient]:
         """Open it for code that does not use asyncio."""
-        return SyncOpening(self.__aenter__)
+        return SyncOpening(self, SyncClient)
 
 
 def open_local(
@@ -89,7 +89,7 @@ def open_connected(
 @asynccontextmanager
 async def _local(
     app: Flowstone, path: str | Path | None, packs: Packs | None, actor: str
-) -> AsyncIterator[Client]:
+) -> AsyncGenerator[Client]:
     settings = Settings.from_env()
     with _folder(path) as folder:
         toolbox = await asyncio.to_thread(_local_toolbox, app, folder, bool(path))
@@ -110,7 +110,7 @@ async def _local(
                 await asyncio.to_thread(close_toolbox, toolbox)
 
 
-def _local_toolbox(app: Flowstone, folder: Path, kept: bool) -> Toolbox:  # noqa: FBT001
+def _local_toolbox(app: Flowstone, folder: Path, kept: bool) -> Toolbox:
     ledger = app.ledger or SqlLedger(f"sqlite:///{folder / 'ledger.db'}")
     ledger.upgrade()
     io: dict[str, IOManager] = dict(app.io)
@@ -126,7 +126,7 @@ def _local_toolbox(app: Flowstone, folder: Path, kept: bool) -> Toolbox:  # noqa
 
 
 @contextmanager
-def _folder(path: str | Path | None) -> Iterator[Path]:
+def _folder(path: str | Path | None) -> Generator[Path]:
     if path is not None:
         folder = Path(path).expanduser().resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ def _folder(path: str | Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _sign_of_life(folder: Path) -> Iterator[str]:
+def _sign_of_life(folder: Path) -> Generator[str]:
     """Hold a lock that ends with this process, whatever ends it."""
     owner = new_id()
     alive = folder / "alive"
@@ -193,8 +193,9 @@ async def _connected(
     namespace: str | None,
     packs: Packs | None,
     actor: str,
-) -> AsyncIterator[Client]:
-    from flowstone.engines.temporal.backend import TemporalBackend
+) -> AsyncGenerator[Client]:
+    # Whoever stays in one process need not load Temporal.
+    from flowstone.engines.temporal.backend import TemporalBackend  # noqa: PLC0415
 
     settings = Settings.from_env()
     toolbox = await asyncio.to_thread(shared_toolbox, app)

@@ -22,12 +22,13 @@ from flowstone.core.table import State
 from flowstone.engines.ports import Backend
 from flowstone.ledger.base import Event, RunRow
 from flowstone.ledger.patience import patiently
+from flowstone.ledger.rows import error_of
 from flowstone.steps.shelf import stored_of
 from flowstone.steps.toolbox import Toolbox
 
 __all__ = ["BackfillReport", "Outcome", "Progress", "Run"]
 
-T = TypeVar("T", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 
 _LIVE = {"starting", "running"}
 _POLL = 0.05
@@ -121,7 +122,7 @@ class BackfillReport:
         return self._count("cancelled")
 
 
-class Run(Generic[T]):
+class Run(Generic[T_co]):
     """Something that was started.
 
     Attributes:
@@ -189,7 +190,7 @@ class Run(Generic[T]):
             raise UnknownRun(run_id=self.id)
         return row
 
-    async def result(self) -> T:
+    async def result(self) -> T_co:
         """Wait for it, and load its value.
 
         Returns:
@@ -202,7 +203,7 @@ class Run(Generic[T]):
         outcome = await self.wait()
         if self._row.request.verb == "backfill":
             if outcome.status in {"succeeded", "failed", "skipped"}:
-                return cast("T", await asyncio.to_thread(patiently, self._report))
+                return cast("T_co", await asyncio.to_thread(patiently, self._report))
             raise _error(outcome)
         if outcome.status == "skipped":
             reason = await asyncio.to_thread(patiently, self._skip_reason)
@@ -213,7 +214,7 @@ class Run(Generic[T]):
             )
         if outcome.status != "succeeded":
             raise _error(outcome)
-        return cast("T", await asyncio.to_thread(patiently, self._load))
+        return cast("T_co", await asyncio.to_thread(patiently, self._load))
 
     def _load(self) -> object:
         job = self._toolbox.job(self.id)
@@ -234,8 +235,6 @@ class Run(Generic[T]):
         return next((reason for *_, reason, _ in nodes if reason), "")
 
     def _report(self) -> BackfillReport:
-        from flowstone.ledger.rows import error_of
-
         job = self._toolbox.job(self.id)
         if job is None:
             raise RunError(reason="it ended before it was planned", run_id=self.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -43,6 +43,13 @@ StatusWord = Literal[
     "stale",
     "fresh",
 ]
+
+_ENDS: Mapping[str, StatusWord] = {
+    "failed": "failed",
+    "skipped": "skipped",
+    "cancelled": "cancelled",
+}
+"""Ends of an attempt or a run that are how its asset stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,20 +290,23 @@ def _activity(
     catalog = toolbox.ledger.catalog
     claim = catalog.claim(asset, key)
     if claim is not None:
-        run, gate = claim
-        return ("waiting", "a signal", run) if gate else ("running", "", run)
+        holder, gate = claim
+        return ("waiting", "a signal", holder) if gate else ("running", "", holder)
     run = catalog.last_run(toolbox.name, name, key)
     if run is not None and run.status in {"starting", "running"}:
         return "queued", "", run.id
     attempt = catalog.last_attempt(asset, key)
-    if attempt is not None and (version is None or attempt.at > version.created_at):
-        if attempt.state in {"failed", "skipped", "cancelled"}:
-            return attempt.state, attempt.reason, attempt.run  # pyright: ignore
+    if (
+        attempt is not None
+        and attempt.state in _ENDS
+        and (version is None or attempt.at > version.created_at)
+    ):
+        return _ENDS[attempt.state], attempt.reason, attempt.run
     if version is not None:
         return "fresh", "", None
-    if run is not None and run.status in {"failed", "skipped", "cancelled"}:
+    if run is not None and run.status in _ENDS:
         reason = run.error.message if run.error else run.reason
-        return run.status, reason, run.id  # pyright: ignore
+        return _ENDS[run.status], reason, run.id
     return "never_run", "", None
 
 

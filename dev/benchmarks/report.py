@@ -29,34 +29,34 @@ def as_table(
     compared: Sequence[Comparison], measured: Sequence[Measure], raw_speed: float | None
 ) -> str:
     """Give a table; seconds are medians, the first round's in brackets."""
-    lines: list[str] = []
+    blocks: list[list[str]] = []
     if compared:
         pairs = len(compared[0].ours.seconds)
-        lines.append(
+        title = (
             f"Medians of {pairs} alternated pairs, in seconds (the first round, cold)"
         )
-        lines += [_compared(c) for c in compared]
+        blocks.append([title, *(_compared(c) for c in compared)])
     if measured:
-        lines += ["", "On a clock, in seconds (the first time)"]
-        lines += [_measured(m) for m in measured]
+        title = "On a clock, in seconds (the first time)"
+        blocks.append([title, *(_measured(m) for m in measured)])
     if raw_speed is not None:
-        lines += ["", _speed(raw_speed)]
-    return "\n".join(lines)
+        blocks.append([_speed(raw_speed)])
+    return "\n\n".join("\n".join(block) for block in blocks)
 
 
 def _compared(one: Comparison) -> str:
     ours = f"{one.ours.median:7.3f} ({one.ours.cold:.3f})"
     theirs = f"{one.theirs.median:7.3f} ({one.theirs.cold:.3f})"
-    against = f"{one.baseline} {theirs}"
     return (
-        f"  {one.title:<26}{ours:<18}{against:<27}"
+        f"  {one.title:<28}{ours:<18}{one.baseline:<9}{theirs:<18}"
         f"ratio {one.ratio:5.2f}{_judged(one.target, reached=one.reached)}"
     )
 
 
 def _measured(one: Measure) -> str:
-    taken = f"{one.seconds:7.3f} ({one.cold:.3f})"
-    return f"  {one.title:<26}{taken:<18}{_judged(one.target, reached=one.reached)}"
+    cold = "" if one.cold is None else f" ({one.cold:.3f})"
+    taken = f"{one.seconds:7.3f}{cold}"
+    return f"  {one.title:<28}{taken:<18}{_judged(one.target, reached=one.reached)}"
 
 
 def _judged(target: float | None, *, reached: bool | None) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from keyword import iskeyword
+from types import NoneType
 from typing import Generic, Never, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from flowstone.core.code import code_version
@@ -20,6 +22,7 @@ from flowstone.core.space import Single, Space
 from flowstone.core.wiring import Wiring, wire
 
 __all__ = [
+    "AnyAsset",
     "Asset",
     "Options",
     "asset",
@@ -30,7 +33,7 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -39,12 +42,12 @@ class Keywords(TypedDict, total=False):
 
     name: str
     io: str
-    needs: Mapping[str, str]
-    after: Sequence[str]
-    partitions: Space
-    retry: Retry
-    timeout: timedelta
-    version: str
+    needs: Mapping[str, str | AnyAsset]
+    after: Sequence[str | AnyAsset]
+    partitions: Space | None
+    retry: Retry | None
+    timeout: timedelta | None
+    version: str | None
     volatile: bool
     tags: Mapping[str, str]
     resources: Sequence[str]
@@ -66,6 +69,18 @@ _LATER = {
     "routed_from": None,
 }
 """Keywords that are not built yet, with the values at which they ask for nothing."""
+
+_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "io": (str, "the name of an IO manager"),
+    "needs": (Mapping, "a mapping from parameters to assets"),
+    "after": ((list, tuple), "a list of assets"),
+    "partitions": ((Space, NoneType), "a space, such as daily(...) or one_of(...)"),
+    "retry": ((Retry, NoneType), "a Retry(...)"),
+    "timeout": ((timedelta, NoneType), "a positive timedelta"),
+    "version": ((str, NoneType), "text"),
+    "volatile": (bool, "True or False"),
+    "tags": (Mapping, "a mapping of texts"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +110,7 @@ class Options:
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class Asset(Generic[P, R]):
+class Asset(Generic[P, R_co]):
     """A named data artifact and the function that makes it.
 
     Attributes:
@@ -104,14 +119,16 @@ class Asset(Generic[P, R]):
         options: what the decorator was told.
     """
 
-    def __init__(self, function: Callable[P, R], name: str, options: Options) -> None:
+    def __init__(
+        self, function: Callable[P, R_co], name: str, options: Options
+    ) -> None:
         self.name = name
         self.function = function
         self.options = options
         self.companions: dict[str, Callable[..., object]] = {}
         self._sealed = False
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function, as if it had never been decorated."""
         return self.function(*args, **kwargs)
 
@@ -133,7 +150,8 @@ class Asset(Generic[P, R]):
         """The code version: what was given, else a hash of the code."""
         if self.options.version is not None:
             return self.options.version
-        return code_version(self.function, *self.companions.values())
+        companions = (self.companions[c] for c in sorted(self.companions))
+        return code_version(self.function, *companions)
 
     @cached_property
     def wiring(self) -> Wiring:
@@ -148,8 +166,16 @@ class Asset(Generic[P, R]):
     def companion_wiring(self, companion: str) -> Wiring:
         """Give what a companion takes beside what it is supplied."""
         function = self.companions[companion]
+        supplied = _SUPPLIED[companion]
         try:
-            return wire(function, supplied=_SUPPLIED[companion])
+            own = wire(function, supplied=supplied)
+            # What the asset renames is renamed for its companions too.
+            renamed = {
+                n.parameter: self.options.needs[n.parameter]
+                for n in own.needs
+                if n.parameter in self.options.needs
+            }
+            return wire(function, renamed=renamed, supplied=supplied)
         except DefinitionError as error:
             raise BadCompanion(
                 asset=self.name, companion=companion, reason=error.reason
@@ -180,22 +206,27 @@ class Asset(Generic[P, R]):
                 asset=self.name, companion=companion, reason="it has one already."
             )
         self.companions[companion] = function
+        # The hash of its code, where somebody asked already, was without this.
+        self.__dict__.pop("code", None)
         return function
 
+
+AnyAsset = Asset[..., object]
+"""An asset of whatever type."""
 
 _SUPPLIED = {"on_signal": 1, "on_timeout": 0}
 """How many leading parameters of a companion Flowstone fills itself."""
 
 
 @overload
-def asset(function: Callable[P, R], /) -> Asset[P, R]: ...
+def asset(function: Callable[P, R_co], /) -> Asset[P, R_co]: ...
 @overload
 def asset(
     **keywords: Unpack[Keywords],
-) -> Callable[[Callable[P, R]], Asset[P, R]]: ...
+) -> Callable[[Callable[P, R_co]], Asset[P, R_co]]: ...
 def asset(
-    function: Callable[P, R] | None = None, /, **keywords: Unpack[Keywords]
-) -> Asset[P, R] | Callable[[Callable[P, R]], Asset[P, R]]:
+    function: Callable[P, R_co] | None = None, /, **keywords: Unpack[Keywords]
+) -> Asset[P, R_co] | Callable[[Callable[P, R_co]], Asset[P, R_co]]:
     """Declare that a function makes an asset; its parameters name what it reads.
 
     Args:
@@ -217,7 +248,7 @@ def asset(
         [1, 2]
     """
 
-    def declare(function: Callable[P, R]) -> Asset[P, R]:
+    def declare(function: Callable[P, R_co]) -> Asset[P, R_co]:
         name, options = _read_keywords(function, keywords)
         return Asset(function, name, options)
 
@@ -247,9 +278,9 @@ def parallel(*_: object, **__: object) -> Never:
 def _read_keywords(
     function: Callable[..., object], keywords: Keywords
 ) -> tuple[str, Options]:
-    given = dict(keywords)
+    given: dict[str, object] = dict(keywords)
     name = str(given.pop("name", None) or getattr(function, "__name__", ""))
-    if not callable(function) or not name.isidentifier():
+    if not callable(function) or not name.isidentifier() or iskeyword(name):
         raise DefinitionError(
             reason=f"{name!r} cannot name an asset: its readers write it as a "
             "parameter. Give name=... a Python identifier."
@@ -257,37 +288,48 @@ def _read_keywords(
     for word, neutral in _LATER.items():
         if given.pop(word, neutral) not in (neutral, []):
             raise NotSupported(what=f"@asset({word}=...) of {name!r}")
-    unknown = set(given) - set(Options.__dataclass_fields__)
+    _check_keywords(name, given)
+    return name, Options(
+        io=keywords.get("io", "default"),
+        needs=_renames(name, keywords.get("needs", {})),
+        after=tuple(_name(a) for a in keywords.get("after", ())),
+        partitions=keywords.get("partitions"),
+        retry=keywords.get("retry"),
+        timeout=keywords.get("timeout"),
+        version=keywords.get("version"),
+        volatile=keywords.get("volatile", False),
+        tags=dict(keywords.get("tags", {})),
+    )
+
+
+def _check_keywords(name: str, given: Mapping[str, object]) -> None:
+    unknown = sorted(set(given) - set(_KINDS))
     if unknown:
-        words = ", ".join(sorted(unknown))
+        words = ", ".join(unknown)
         raise DefinitionError(reason=f"@asset of {name!r} takes no keyword {words}.")
-    return name, Options(**_checked(name, given))  # pyright: ignore[reportArgumentType]
+    for word, value in given.items():
+        kind, wanted = _KINDS[word]
+        good = isinstance(value, kind)
+        if word == "timeout" and isinstance(value, timedelta):
+            good = value > timedelta(0)
+        if not good:
+            raise DefinitionError(
+                reason=f"@asset of {name!r}: {word} must be {wanted}, not {value!r}."
+            )
 
 
-def _checked(name: str, given: dict[str, object]) -> dict[str, object]:
-    timeout = given.get("timeout")
-    if timeout is not None and (
-        not isinstance(timeout, timedelta) or timeout <= timedelta(0)
-    ):
-        raise DefinitionError(
-            reason=f"@asset of {name!r}: timeout must be a positive timedelta."
-        )
-    needs = given.get("needs")
-    if isinstance(needs, Mapping) and not all(
-        isinstance(target, str | Asset) for target in needs.values()
-    ):
-        raise NotSupported(
-            what=f"A mapping in needs= of {name!r}", instead="Name an asset."
-        )
-    if isinstance(needs, Mapping):
-        given["needs"] = {p: _name(a) for p, a in needs.items()}
-    after = given.get("after", ())
-    if isinstance(after, str | Asset):
-        raise DefinitionError(reason=f"@asset of {name!r}: after must be a list.")
-    if isinstance(after, Sequence):
-        given["after"] = tuple(_name(a) for a in after)
-    return given
+def _renames(name: str, needs: Mapping[str, str | AnyAsset]) -> dict[str, str]:
+    for target in needs.values():
+        if not _is_named(target):
+            raise NotSupported(
+                what=f"A mapping in needs= of {name!r}", instead="Name an asset."
+            )
+    return {parameter: _name(target) for parameter, target in needs.items()}
 
 
-def _name(named: object) -> str:
-    return named.name if isinstance(named, Asset) else str(named)
+def _is_named(target: object) -> bool:
+    return isinstance(target, str | Asset)
+
+
+def _name(named: str | AnyAsset) -> str:
+    return named if isinstance(named, str) else named.name

@@ -35,9 +35,10 @@ def _version_of(function: Callable[..., object]) -> str:
     code = getattr(plain, "__code__", None)
     if code is None:
         # An object that can be called; else something built in, which has no code.
-        code = getattr(getattr(type(plain), "__call__", None), "__code__", None)
+        code = getattr(getattr(plain, "__call__", None), "__code__", None)  # noqa: B004 - read, not asked for
     if not isinstance(code, CodeType):
-        return _hash(str(getattr(plain, "__qualname__", type(plain).__qualname__)))
+        kind = type(cast("object", plain)).__qualname__
+        return _hash(str(getattr(plain, "__qualname__", kind)))
     return _version(code, code.co_filename)
 
 

@@ -61,7 +61,9 @@ def _value_of(hint: object) -> object:
         inner = _unwrap(member)
         if inner is not None and inner not in kept:
             kept.append(inner)
-    return Union[tuple(kept)] if kept else None  # pyright: ignore[reportInvalidTypeArguments] - made at run time
+    if not kept:
+        return None
+    return Union[tuple(kept)]  # noqa: UP007 - `|` takes less than annotations may have
 
 
 def _unwrap(hint: object) -> object:

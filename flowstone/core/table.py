@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable
 from enum import IntEnum
 
-__all__ = ["State", "read_table", "write_table"]
+__all__ = ["State", "cut_short", "read_table", "write_table"]
 
 
 class State(IntEnum):
@@ -39,3 +39,11 @@ def write_table(table: Iterable[int]) -> str:
 def read_table(text: str) -> bytearray:
     """Give back the table that `write_table` wrote."""
     return bytearray(zlib.decompress(base64.b85decode(text)))
+
+
+def cut_short(table: bytes | bytearray) -> bytes:
+    """Give a table in which what had not ended is cancelled."""
+    return bytes(table.translate(_CUT))
+
+
+_CUT = bytes(State.CANCELLED if s < State.MADE else s for s in range(256))

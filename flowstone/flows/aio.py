@@ -1,4 +1,4 @@
-"""The one primitive of concurrency that flows use: a bounded window of jobs.
+"""What flows use of concurrency: a bounded window of jobs, and one job to its end.
 
 Results come first-come in an order that a replay repeats. A job that fails gives its
 exception as a value, and never takes its neighbours along.
@@ -13,10 +13,41 @@ from typing import Generic, TypeVar
 
 from flowstone.flows.engine import Engine
 
-__all__ = ["Window"]
+__all__ = ["Window", "finish"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+async def finish(
+    job: Coroutine[object, object, R], *, stoppable: bool = True
+) -> tuple[R | BaseException, bool]:
+    """Await one job to its end, through a cancellation that comes meanwhile.
+
+    Awaited as it is, a job that ends in good order although it was cancelled would
+    swallow the cancellation, and the flow would go on as if nobody had asked.
+
+    Args:
+        job: what to await.
+        stoppable: whether a cancellation is passed on to it.
+
+    Returns:
+        Its result, or its exception as a value; and whether a cancellation came.
+    """
+    task = asyncio.ensure_future(job)
+    cancelled = False
+    while not task.done():
+        ended = asyncio.get_running_loop().create_future()
+        task.add_done_callback(
+            lambda _, ended=ended: ended.done() or ended.set_result(0)
+        )
+        try:
+            await ended
+        except asyncio.CancelledError:
+            cancelled = True
+            if stoppable:
+                task.cancel()
+    return _outcome(task), cancelled
 
 
 class Window(Generic[T, R]):
@@ -76,17 +107,13 @@ class Window(Generic[T, R]):
         return done, bells
 
     def close(self) -> None:
-        """Stop listening; jobs must have ended."""
-        for task in (self._listener, self._timer):
+        """Stop listening, and whatever still runs; nothing is to be taken any more."""
+        for task in (self._listener, self._timer, *self._jobs):
             if task is not None:
                 task.cancel()
 
     def _finished(self, task: asyncio.Task[R]) -> None:
-        tag = self._jobs.pop(task)
-        if task.cancelled():
-            self._done.append((tag, asyncio.CancelledError()))
-        else:
-            self._done.append((tag, task.exception() or task.result()))
+        self._done.append((self._jobs.pop(task), _outcome(task)))
         self._wake()
 
     def _wake(self) -> None:
@@ -99,22 +126,29 @@ class Window(Generic[T, R]):
 
     async def _hear(self) -> None:
         while True:
+            # Two lines: `next` puts another list in place of this one meanwhile.
             gate = await self._engine.doorbell()
             self._bells.append(gate)
             self._wake()
 
     def _set_timer(self, until: datetime | None) -> None:
-        running = self._timer is not None and not self._timer.done()
-        if until is None or (running and self._due == until):
-            if until is None and running and self._timer is not None:
-                self._timer.cancel()
+        # One that runs to the same instant is kept: each is an event in a history.
+        if until == self._due:
             return
-        if running and self._timer is not None:
+        if self._timer is not None:
             self._timer.cancel()
-        self._due = until
-        delay = max(until - self._engine.now(), timedelta(0))
-        self._timer = asyncio.ensure_future(self._tick(delay))
+        self._timer, self._due = None, until
+        if until is not None:
+            delay = max(until - self._engine.now(), timedelta(0))
+            self._timer = asyncio.ensure_future(self._tick(delay))
 
     async def _tick(self, delay: timedelta) -> None:
         await self._engine.sleep(delay, "wake what is due")
+        self._timer = self._due = None
         self._wake()
+
+
+def _outcome(task: asyncio.Task[R]) -> R | BaseException:
+    if task.cancelled():
+        return asyncio.CancelledError()
+    return task.exception() or task.result()

@@ -14,7 +14,13 @@ R = TypeVar("R")
 
 
 class Engine(Protocol):
-    """The seam between deciding and driving; see `flowstone.engines`."""
+    """The seam between deciding and driving; see `flowstone.engines`.
+
+    The task that runs a flow is cancelled once, where the run is. The flow passes that
+    on to what it has under way, and awaits how it ended: a step or a child that is
+    cancelled still gives its answer, which says what became of it. One that had not
+    begun raises `asyncio.CancelledError`.
+    """
 
     async def do(self, step: Step[R], summary: str = "") -> R:
         """Have a worker do a step, whatever is lost meanwhile, and give its answer."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from flowstone.core.messages import (
     Backfill,
     Ended,
@@ -27,3 +29,5 @@ async def take_flow(engine: Engine, flow: AnyFlow) -> Ended | ShardEnded | AnyFl
             return await backfill(engine, flow)
         case Shard():
             return await shard(engine, flow)
+        case _:
+            assert_never(flow)

@@ -165,6 +165,7 @@ def _run(
             return what.function(*what.supplied, **arguments)
     # A thread of its own, so that the step can go on when the function does not end.
     future: concurrent.futures.Future[object] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
 
     def work_in_thread() -> None:
         try:

@@ -50,7 +50,7 @@ async def stone(
 async def test_runs_that_share_upstream_make_it_once(
     stone: Client, postgres_url: str
 ) -> None:
-    """Two runs that need the same assets at the same key make each of them once."""
+    """Two runs that need the same assets make each of them once (EXE-13)."""
 
     async def pair(number: int) -> None:
         one, two = await asyncio.gather(

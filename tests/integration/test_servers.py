@@ -187,3 +187,31 @@ def _inherited() -> dict[str, str]:
     import os
 
     return dict(os.environ)
+
+
+async def test_a_worker_killed_in_a_backfill_leaves_no_partition_out_or_twice(
+    tmp_path: Path, postgres_url: str, temporal_address: str
+) -> None:
+    """A backfill whose worker is killed ends with each partition made once (API-38)."""
+    upgrade(postgres_url)
+    told = environment("halfway", postgres_url, temporal_address, tmp_path)
+    doomed = WorkerProcess(
+        APP, tmp_path, {**told, "FLOWSTONE_CRASH_AT": "commit.before:4"}
+    )
+    workers = [doomed]
+    try:
+        app = crashy.make_app("halfway", postgres_url)
+        async with app.connect(temporal_address) as stone:
+            run = await stone.backfill(crashy.last, range(30), max_parallel=3)
+            await asyncio.to_thread(doomed.wait_killed)
+            workers.append(WorkerProcess(APP, tmp_path, told))
+            report = await run.result()
+
+        assert report.succeeded == 30
+        assert query(
+            postgres_url,
+            "SELECT count(*), count(DISTINCT (asset, key)) FROM flowstone_versions",
+        ) == [(150, 150)]
+    finally:
+        for worker in workers:
+            worker.end()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import cast
 
@@ -51,11 +52,11 @@ def from_data(data: Data) -> FlowstoneError:
     if found is not None:
         names = {f.name for f in fields(found)}
         values = {k: _rich(v) for k, v in data.items() if k in names}
-        try:
+        # A field that it must have may not have come along.
+        with suppress(TypeError):
             return found(**values)
-        except TypeError:  # a field that it must have did not come along
-            pass
-    return known["RunError"](reason=str(data.get("reason") or dict(data)))
+    run_error = cast("Callable[..., FlowstoneError]", known["RunError"])
+    return run_error(reason=str(data.get("reason") or dict(data)))
 
 
 def at(asset: str, partition: str) -> str:

@@ -1,0 +1,1 @@
+"""The command line, over the client alone; heavy modules come with the first use."""

@@ -1,0 +1,57 @@
+"""Values as answers: what JSON can hold is printed, anything else goes to a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowstone.cli.ending import misuse
+
+if TYPE_CHECKING:
+    from flowstone.io.codecs import Encoded
+
+__all__ = ["as_data", "write_value"]
+
+_NAMES = {"bytes": "bytes", "arrow": "an Arrow table"}
+
+
+def as_data(value: object) -> object:
+    """Give a value as plain JSON.
+
+    Raises:
+        BadParameter: it is bytes or a table, which JSON does not hold.
+        CodecError: it cannot be encoded.
+    """
+    found = _encoded(value)
+    if found.codec != "json":
+        kind = _NAMES.get(found.codec, found.codec)
+        size = len(found.data)
+        what = f"the value is {kind}, {size} bytes; use `flowstone value --out FILE`"
+        raise misuse(what)
+    return json.loads(found.data)
+
+
+def write_value(value: object, file: Path) -> int:
+    """Write a value to a file: JSON, bytes as they are, or an Arrow stream.
+
+    Returns:
+        How many bytes it has.
+
+    Raises:
+        BadParameter: the file cannot be written.
+        CodecError: the value cannot be encoded.
+    """
+    data = _encoded(value).data
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        what = f"{str(file)!r} cannot be written: {error.strerror}"
+        raise misuse(what, "--out") from error
+    return len(data)
+
+
+def _encoded(value: object) -> Encoded:
+    from flowstone.io.codecs import encode
+
+    return encode(value)

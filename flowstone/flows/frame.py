@@ -1,0 +1,75 @@
+"""What every run begins and ends with: its plan, and the writing of its end."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from flowstone.core.messages import (
+    Ended,
+    EndRun,
+    MakePlan,
+    Planned,
+    ReadPlan,
+    Request,
+    Status,
+)
+from flowstone.core.table import write_table
+from flowstone.flows.aio import finish
+from flowstone.flows.engine import Engine
+
+__all__ = ["end", "make_plan", "read_plan"]
+
+_FIRST, _LONGEST = timedelta(seconds=0.5), timedelta(seconds=10)
+
+
+async def make_plan(
+    engine: Engine, request: Request
+) -> tuple[Planned | Ended | None, bool]:
+    """Have the plan made, by a worker that has the asset.
+
+    Returns:
+        The plan, or the end of a run that cannot begin; nothing, where no worker came
+        before the history was full or the run was cancelled. And whether it was.
+    """
+    asked = 0
+    while True:
+        step = MakePlan(request=request, again=asked > 0)
+        found, cancelled = await finish(engine.do(step, "plan"))
+        if isinstance(found, Planned | Ended):
+            return found, cancelled
+        if cancelled:
+            return None, True
+        if isinstance(found, BaseException):
+            raise found
+        if engine.history_full:
+            return None, False
+        why = found.why
+        engine.show(lambda why=why: f"Waiting for a worker: {why}")
+        try:
+            await engine.sleep(min(_FIRST * 2 ** min(asked, 8), _LONGEST), why)
+        except asyncio.CancelledError:
+            return None, True
+        asked += 1
+
+
+async def read_plan(engine: Engine, request: Request) -> tuple[Planned | None, bool]:
+    """Read the plan again; give nothing where cancellation prevented it."""
+    step = ReadPlan(run=request.run)
+    found, cancelled = await finish(engine.do(step, "read the plan"))
+    if isinstance(found, Planned):
+        return found, cancelled
+    if cancelled:
+        return None, True
+    raise found
+
+
+async def end(
+    engine: Engine, request: Request, status: Status, table: bytes | bytearray
+) -> Ended:
+    """Have the run's end written, whoever cancels it meanwhile."""
+    step = EndRun(run=request.run, status=status, table=write_table(table))
+    ended, _ = await finish(engine.do(step, f"end: {status}"), stoppable=False)
+    if isinstance(ended, BaseException):
+        raise ended
+    return ended

@@ -1,0 +1,193 @@
+"""The reference names everything that people can meet: errors, events, verbs, settings."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, cast, get_args
+
+import flowstone
+from flowstone import Client, Fatal, Flowstone, FlowstoneError, Pipeline, Run
+from flowstone import Retry, Signal, Skip, Snooze, asset
+from flowstone.core.messages import Status
+from flowstone.settings import Settings
+from flowstone.views import Audit, Gates, Lineage, Runs, StatusWord
+from tests.house.source import ROOT, modules
+from workers.settings import WorkerSettings
+
+REFERENCE = ROOT / "docs" / "reference"
+EMPTY = timedelta(0)
+
+
+def page(name: str) -> str:
+    return (REFERENCE / f"{name}.md").read_text()
+
+
+def named(name: str) -> set[str]:
+    """Give every word that a page of the reference has in backticks."""
+    return set(re.findall(r"`([^`\n]+)`", page(name)))
+
+
+def verbs(noun: type) -> Iterator[str]:
+    """Give what one may ask of a noun."""
+    for name, member in inspect.getmembers(noun):
+        if not name.startswith("_") and (callable(member) or isinstance(member, property)):
+            yield name
+
+
+def below(root: type[FlowstoneError]) -> Iterator[str]:
+    for child in root.__subclasses__():
+        if child.__module__.startswith("flowstone."):
+            yield child.__name__
+            yield from below(child)
+
+
+def test_every_error_is_explained() -> None:
+    """Each class of the tree is in the reference of errors, and can be imported."""
+    errors = set(below(FlowstoneError))
+
+    assert sorted(errors - named("errors")) == []
+    assert sorted(errors - set(flowstone.__all__)) == []
+
+
+def test_every_verb_is_explained() -> None:
+    """Each verb of the client, of a run and of their nouns is in the reference."""
+    said = page("verbs")
+    nouns = {
+        "": Client,
+        "runs.": Runs,
+        "lineage.": Lineage,
+        "gates.": Gates,
+        "audit.": Audit,
+        "run.": Run,
+    }
+
+    unsaid = [
+        f"{prefix}{verb}"
+        for prefix, noun in nouns.items()
+        for verb in verbs(cast("type", noun))
+        if not re.search(rf"`{re.escape(prefix)}{verb}\b", said)
+    ]
+    assert unsaid == []
+
+
+def test_every_setting_is_explained() -> None:
+    """Each variable that the code reads is in the reference of settings."""
+    read = {
+        name
+        for module in modules("flowstone", "workers")
+        for name in re.findall(r"\bFLOWSTONE_[A-Z_]*[A-Z]\b", module.text)
+    }
+    read |= {f"FLOWSTONE_WORKER_{name.upper()}" for name in WorkerSettings.model_fields}
+    said = set(re.findall(r"FLOWSTONE_[A-Z_]*[A-Z]", page("settings")))
+
+    assert "FLOWSTONE_LEDGER_URL" in read
+    assert sorted(read - said) == []
+    assert Settings.from_env({}).budget == 200  # as the page says
+
+
+def test_every_status_is_explained() -> None:
+    """Each word for how a run or an asset stands is in the reference of statuses."""
+    words = {*get_args(Status), *get_args(StatusWord), "starting", "running"}
+
+    assert sorted(words - named("statuses")) == []
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    """Give the dotted names of an expression as patterns; what is filled in is any."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            yield re.escape(inner.value)
+        elif isinstance(inner, ast.JoinedStr):
+            yield "".join(
+                re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"\w+"
+                for part in inner.values
+            )
+
+
+def _emitted() -> set[str]:
+    """Find the names of events where they are written into the code."""
+    found: set[str] = set()
+    for module in modules("flowstone"):
+        for call in ast.walk(module.tree):
+            if not isinstance(call, ast.Call):
+                continue
+            function = call.func
+            name = getattr(function, "id", getattr(function, "attr", ""))
+            if name in {"Event", "_event"}:
+                found |= {t for t in _texts(call) if t.startswith(r"flowstone\.")}
+    return found
+
+
+def test_every_event_in_the_code_is_explained() -> None:
+    """Each dotted name that the code writes is in the reference of events."""
+    said, emitted = named("events"), _emitted()
+
+    assert len(emitted) >= 5
+    unsaid = [e for e in emitted if not any(re.fullmatch(e, name) for name in said)]
+    assert unsaid == []
+
+
+@asset
+def made() -> int:
+    return 1
+
+
+@asset
+def skipped(made: int) -> int | Skip:
+    return Skip("nothing today")
+
+
+@asset(retry=Retry(attempts=2, delay=EMPTY))
+def failing(made: int) -> int:
+    raise ValueError(made)
+
+
+@asset
+def hopeless(made: int) -> int:
+    raise Fatal("never")
+
+
+@asset
+def blocked(failing: int) -> int:
+    return failing
+
+
+CALLS: list[int] = []
+
+
+@asset
+def snoozing() -> int | Snooze:
+    CALLS.append(1)
+    return Snooze(EMPTY) if len(CALLS) == 1 else 1
+
+
+@asset
+def waiting() -> Signal[int]:
+    return Signal(timeout=timedelta(milliseconds=50))
+
+
+ASSETS = (made, skipped, failing, hopeless, blocked, snoozing, waiting)
+
+
+async def test_every_event_of_a_run_is_explained() -> None:
+    """Whatever becomes of a run, its events are those of the reference."""
+    said = named("events")
+    seen: set[str] = set()
+    app = Flowstone("reference", Pipeline(*ASSETS))
+
+    async with app.local() as stone:
+        runs: list[Run[Any]] = [await stone.materialize_all(a) for a in ASSETS]
+        runs.append(await stone.backfill(made, [1, 2]))
+        for run in runs:
+            await run.wait()
+            for event in await run.events():
+                seen.add(event.name)
+                outcome = event.outcome
+                assert not outcome or outcome in said, f"{event.name}: {outcome}"
+
+    assert len(seen) >= 7
+    assert sorted(seen - said) == []

@@ -1,0 +1,91 @@
+"""A shop with one asset for each thing that the command line may meet."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from flowstone import (
+    Context,
+    Flowstone,
+    Pipeline,
+    Signal,
+    Skip,
+    asset,
+    daily,
+    one_of,
+    product,
+)
+
+sys.stdout.write("the module prints\n")
+
+BROKEN_DAY = date(2025, 1, 12)
+FIRST, LAST = date(2025, 1, 10), date(2025, 1, 13)
+
+
+@asset
+def raw() -> list[int]:
+    sys.stdout.write("an asset prints\n")
+    return [3, 1, 2]
+
+
+@asset
+def cleaned(raw: list[int], ctx: Context) -> list[int]:
+    if ctx.partition == BROKEN_DAY:
+        message = "it rained\nall day"
+        raise ValueError(message)
+    return sorted(raw)
+
+
+@asset(partitions=daily(FIRST, LAST))
+async def report(cleaned: list[int]) -> str:
+    """Say how many rows there are."""
+    return f"{len(cleaned)} rows"
+
+
+@asset(partitions=product(date=daily(FIRST), region=one_of("eu", "us")))
+def regional(ctx: Context) -> str:
+    return str(ctx.partition)
+
+
+@asset
+def closed() -> int | Skip:
+    return Skip("it is Sunday")
+
+
+@asset
+def picture() -> bytes:
+    return b"\x89PNG"
+
+
+@asset
+def table() -> pa.Table:
+    return pa.table({"a": [1, 2]})
+
+
+@asset
+def slow(ctx: Context) -> int:
+    Path(os.environ["SHOP_FOLDER"], "slow").touch()
+    for _ in range(600):
+        time.sleep(0.05)
+        ctx.heartbeat()
+    return 1
+
+
+@asset
+def answered(ctx: Context) -> int | Signal[int]:
+    Path(os.environ["SHOP_FOLDER"], "token").write_text(ctx.token)
+    return Signal(timeout=timedelta(minutes=1))
+
+
+app = Flowstone(
+    "shop",
+    Pipeline(
+        raw, cleaned, report, regional, closed, picture, table, slow, answered
+    ),
+)

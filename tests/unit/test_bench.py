@@ -1,0 +1,78 @@
+"""What the benchmark computes and builds; what it measures is no test's business."""
+
+import ast
+import json
+
+import pytest
+
+from dev.benchmarks.plan_once import source_of
+from dev.benchmarks.planning import Measure
+from dev.benchmarks.report import as_json, as_table
+from dev.benchmarks.shapes import SHAPES, app
+from dev.benchmarks.stats import Series, compare, is_valid, per_second
+
+
+def _compared(target: float | None = 0.5):
+    return compare(
+        Series(cold=9.0, seconds=[1.0, 2.0, 9.0]),
+        Series(cold=1.0, seconds=[2.0, 8.0, 9.0]),
+        name="chain",
+        title="chain of 3",
+        baseline="raw SDK",
+        target=target,
+    )
+
+
+def test_a_ratio_is_the_median_of_its_pairs() -> None:
+    """One disturbed pair moves neither the ratio nor the median."""
+    found = _compared()
+    assert found.ratio == 0.5
+    assert (found.ours.median, found.theirs.median) == (2.0, 8.0)
+    assert found.reached is True
+    assert _compared(None).reached is None
+
+
+def test_rounds_without_a_partner_are_refused() -> None:
+    """What was not alternated cannot be compared."""
+    with pytest.raises(ValueError, match="2 and 1 rounds"):
+        compare(
+            Series(cold=1.0, seconds=[1.0, 1.0]),
+            Series(cold=1.0, seconds=[1.0]),
+            name="chain",
+            title="chain",
+            baseline="raw SDK",
+        )
+
+
+def test_a_slow_baseline_makes_the_comparison_invalid() -> None:
+    """Beating a server that was never tuned is no feat."""
+    series = Series(cold=1.0, seconds=[2.0])
+    assert per_second(series, 100) == 50.0
+    assert not is_valid(50.0)
+    assert is_valid(60.0)
+    assert "INVALID" in as_table([_compared()], [], 50.0)
+    assert "INVALID" not in as_table([_compared()], [], 100.0)
+
+
+def test_json_is_one_object_with_an_entry_for_each_line() -> None:
+    """Programs find ratio, target and baseline of each shape."""
+    measure = Measure(name="plan", title="plan", seconds=1.0, target=2.0)
+    found = json.loads(as_json([_compared()], [measure], 100.0))
+    wanted = {"ratio": 0.5, "target": 0.5, "baseline": "raw SDK", "cold": 9.0}
+    assert found["chain"].items() >= wanted.items()
+    assert found["plan"]["ratio"] == 0.5
+    assert found["raw SDK"] == {"steps_per_second": 100.0, "valid": True}
+
+
+def test_shapes_are_as_large_as_they_say() -> None:
+    """The assets of a shape are as many as the steps it is compared with."""
+    sizes = {s.name: len(app.pipeline.ancestors(s.target)) for s in SHAPES}
+    assert sizes == {s.name: s.nodes for s in SHAPES}
+    assert {s.name: s.runs for s in SHAPES} == {"chain": 1, "fan": 1, "runs": 100}
+
+
+def test_a_generated_module_is_valid_and_connected() -> None:
+    """Each of its functions is another one, and the last needs all."""
+    functions = ast.parse(source_of(500)).body[1:]
+    assert len(functions) == 501
+    assert len({ast.unparse(f) for f in functions}) == 501
