@@ -203,7 +203,9 @@ class Run(Generic[T_co]):
         outcome = await self.wait()
         if self._row.request.verb == "backfill":
             if outcome.status in {"succeeded", "failed", "skipped"}:
-                return cast("T_co", await asyncio.to_thread(patiently, self._report))
+                report = await asyncio.to_thread(patiently, self._report)
+                if report.failed or outcome.status != "failed":
+                    return cast("T_co", report)
             raise _error(outcome)
         if outcome.status == "skipped":
             reason = await asyncio.to_thread(patiently, self._skip_reason)

@@ -12,14 +12,14 @@ from flowstone import AssetFailed, Client, Flowstone, Pipeline, asset
 
 @dataclass(frozen=True)
 class Line:
-    """A dataclass, frozen or not."""
+    """A dataclass."""
 
     item: str
     price: Decimal
 
 
 class Order(BaseModel):
-    """A model; whatever pydantic can read and write is fine."""
+    """A pydantic model."""
 
     placed: date
     lines: list[Line]
@@ -37,19 +37,14 @@ def order(scan: bytes) -> Order:
 
 
 @asset
-def prices(order: Order) -> dict[str, Decimal]:
-    return {line.item: line.price for line in order.lines}
-
-
-@asset
 def discount(order: Order) -> Decimal | None:
     """Nothing is off: that is an answer, not a missing value."""
     return Decimal(1) if len(order.lines) > 10 else None
 
 
 @asset
-def total(prices: dict[str, Decimal], discount: Decimal | None) -> Decimal:
-    return sum(prices.values(), Decimal()) - (discount or 0)
+def total(order: Order, discount: Decimal | None) -> Decimal:
+    return sum((line.price for line in order.lines), Decimal()) - (discount or 0)
 
 
 @asset
@@ -57,7 +52,7 @@ def socket() -> object:
     return object()
 
 
-app = Flowstone("values", Pipeline(scan, order, prices, discount, total, socket))
+app = Flowstone("values", Pipeline(scan, order, discount, total, socket))
 
 
 async def main(stone: Client) -> None:

@@ -1,7 +1,6 @@
 """Gate: an asset hands out a token and waits for the answer; no worker waits with it."""
 
 import asyncio
-import json
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -9,16 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from flowstone import (
-    AssetFailed,
-    Client,
-    Context,
-    Flowstone,
-    Pipeline,
-    Run,
-    Signal,
-    asset,
-)
+from flowstone import AssetFailed, Client, Context, Flowstone, Pipeline, Signal, asset
 
 DESK = Path(tempfile.gettempdir(), "flowstone-example-tasks")
 
@@ -37,49 +27,48 @@ def documents(ctx: Context) -> list[str]:
 
 
 @asset
-def embedded(documents: list[str], ctx: Context) -> Signal[list[float]]:
+def embedded(ctx: Context) -> Signal[dict[str, float]]:
     """Start a task elsewhere, and tell it how to answer."""
-    task = {"documents": documents, "token": ctx.token}
     DESK.mkdir(exist_ok=True)
-    (DESK / str(ctx.partition)).write_text(json.dumps(task))
+    (DESK / str(ctx.partition)).write_text(ctx.token)
     return Signal(timeout=timedelta(hours=1))
 
 
 @embedded.on_signal
-def embedding_ready(answer: Answer, documents: list[str]) -> list[float]:
-    """Make the value from the answer; one that is no `Answer` fails the asset."""
+def embedding_ready(answer: Answer, documents: list[str]) -> dict[str, float]:
+    """Make the value: the answer comes first, then what the value needs besides."""
     if answer.status == "failed":
         raise RuntimeError(answer.error)
-    return answer.embeddings[: len(documents)]
+    return dict(zip(documents, answer.embeddings, strict=True))
 
 
 app = Flowstone("gate", Pipeline(documents, embedded))
 
 
-async def answered(stone: Client, task: str, answer: object) -> Run[list[float]]:
-    """Start a run, then be the outside world: find the token, and answer."""
-    run = await stone.materialize_all(embedded, task)
+async def answer(stone: Client, task: str, payload: object) -> None:
+    """Be the outside world: wait until somebody asks, and answer."""
     while not any(gate.key == task for gate in await stone.gates.list()):
         await asyncio.sleep(0.02)
     assert (await stone.status(embedded, task)).state == "waiting"
-    token = json.loads((DESK / task).read_text())["token"]
-    await stone.gates.signal(token, answer)
-    return run
+    await stone.gates.signal((DESK / task).read_text(), payload)
 
 
 async def main(stone: Client) -> None:
-    good = {"status": "success", "embeddings": [0.5, 0.25]}
-    run = await answered(stone, "ecs-task-abc123", good)
-    assert await run.result() == [0.5, 0.25]
+    run = await stone.materialize_all(embedded, "ecs-task-abc")
+    await answer(stone, "ecs-task-abc", {"status": "success", "embeddings": [0.5, 0.2]})
+    value = {"ecs-task-abc/1.pdf": 0.5, "ecs-task-abc/2.pdf": 0.2}
+    assert await run.result() == value
 
-    bad = {"status": "failed", "error": "out of memory"}
-    outcome = await (await answered(stone, "ecs-task-def456", bad)).wait()
-    assert isinstance(outcome.error, AssetFailed)
-    assert outcome.error.error == "out of memory"
-
-    outcome = await (await answered(stone, "ecs-task-ghi789", {"status": "?"})).wait()
-    assert isinstance(outcome.error, AssetFailed)
-    assert outcome.error.error_type == "CodecError"
+    # What the companion raises, and an answer that is no `Answer`, fail the asset.
+    for task, payload, said in (
+        ("ecs-task-def", {"status": "failed", "error": "no memory"}, "no memory"),
+        ("ecs-task-ghi", {"status": "maybe"}, "'success' or 'failed'"),
+    ):
+        run = await stone.materialize_all(embedded, task)
+        await answer(stone, task, payload)
+        error = (await run.wait()).error
+        assert isinstance(error, AssetFailed)
+        assert said in error.error
 
 
 async def run() -> None:

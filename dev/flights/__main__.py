@@ -173,7 +173,7 @@ def _wish() -> Wish:
     add("--days", type=int, default=7, metavar="N", help="how many days (7)")
     add(
         "--start",
-        type=date.fromisoformat,
+        type=_date,
         default=_BLIZZARD,
         metavar="DATE",
         help=f"the first day ({_BLIZZARD}: a blizzard comes on the 8th)",
@@ -186,6 +186,14 @@ def _wish() -> Wish:
     if given.local and given.stay:
         parser.error("--local has no servers to keep up")
     return Wish(days=days, local=given.local, reset=given.reset, stay=given.stay)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        problem = f"{text!r} is no date; write it as {_BLIZZARD}"
+        raise argparse.ArgumentTypeError(problem) from error
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Board:
         keyed = [(asset, day.isoformat()) for day in days for asset in daily]
         cells = [*((asset, "-") for asset in shared), *keyed]
         self.cells = dict.fromkeys(cells, WAITS)
-        self._began = time.monotonic()
+        self._began = self._moved = time.monotonic()
         self.seconds = 0.0
 
     def found(self, cells: Iterable[tuple[str, str]]) -> None:
@@ -62,11 +62,20 @@ class Board:
 
     def take(self, events: Iterable[Event]) -> None:
         """Play the run's events, from its first one to its latest."""
+        before = dict(self.cells)
         for event in events:
             cell = (event.asset, event.key)
             if cell in self.cells and "materialization" in event.name:
                 self.cells[cell] = _state(event)
-        self.seconds = time.monotonic() - self._began
+        now = time.monotonic()
+        self.seconds = now - self._began
+        if self.cells != before:
+            self._moved = now
+
+    @property
+    def still(self) -> float:
+        """For how many seconds nothing has changed."""
+        return time.monotonic() - self._moved
 
     def of(self, day: date) -> list[str]:
         """Give the states of a day's assets."""

@@ -95,14 +95,14 @@ def planes() -> pa.Table:
 def flights(ctx: Context) -> pa.Table:
     """The day's flights, as the airlines reported them."""
     ran("flights")
-    return _of_day(read("flights"), ctx)
+    return _of_day("flights", ctx)
 
 
 @asset(partitions=YEAR)
 def weather(ctx: Context) -> pa.Table:
     """The day's weather at the three airports, hour by hour."""
     ran("weather")
-    return _of_day(read("weather"), ctx)
+    return _of_day("weather", ctx)
 
 
 @asset(partitions=YEAR)
@@ -191,10 +191,11 @@ def _day(ctx: Context) -> date:
     return ctx.partition
 
 
-def _of_day(year: pa.Table, ctx: Context) -> pa.Table:
+def _of_day(name: str, ctx: Context) -> pa.Table:
+    """Cut a day out of a file of the whole year."""
     day = _day(ctx)
-    month_fits = pc.field("month") == day.month
-    return year.filter(month_fits & (pc.field("day") == day.day))
+    fits = (pc.field("month") == day.month) & (pc.field("day") == day.day)
+    return read(name).filter(fits)
 
 
 def _renamed(table: pa.Table, **names: str) -> pa.Table:

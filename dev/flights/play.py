@@ -24,6 +24,7 @@ from flowstone import BackfillReport, Client, Progress, Run
 __all__ = ["Play"]
 
 _LOOK_EVERY = 0.15
+_STILL = 30
 _CELLS_PER_SECOND = 1000
 """How many cells' events are read anew in a second, while a run is followed."""
 
@@ -81,6 +82,7 @@ class Play:
     async def _follow(self, run: Run[BackfillReport], board: Board) -> BackfillReport:
         pause = max(_LOOK_EVERY, len(board.cells) / _CELLS_PER_SECOND)
         shown = Window if self.console.is_terminal else Ticker
+        stall = _Stall(board)
         with shown(board, self.console) as view:
             ended = asyncio.ensure_future(run.result())
             try:
@@ -88,8 +90,7 @@ class Play:
                     await asyncio.wait({ended}, timeout=pause)
                     board.take(await run.events())
                     view.show()
-                    news = self.watch()
-                    if news:
+                    for news in filter(None, (self.watch(), stall.look())):
                         view.say(news)
             finally:
                 ended.cancel()
@@ -113,6 +114,20 @@ class Play:
         self.console.print(
             text, style=style, highlight=False, markup=False, soft_wrap=soft_wrap
         )
+
+
+class _Stall:
+    """Says once that a run does not move; a lost worker is noticed sooner than that."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._told = False
+
+    def look(self) -> str:
+        if self._told or self._board.still < _STILL:
+            return ""
+        self._told = True
+        return f"Nothing has moved for {_STILL} s. The worker's log may say why."
 
 
 def _span(days: Sequence[date]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import time
@@ -46,6 +47,8 @@ async def follow(
         Interrupted: by Ctrl-C.
     """
     waiting = asyncio.ensure_future(run.wait())
+    if local:
+        _heed_interrupts()
     try:
         with board:
             board.say(f"run {run.id}{_page(run)}")
@@ -85,12 +88,22 @@ async def _watch(
         await look()
 
 
+def _heed_interrupts() -> None:
+    """Cancel this task at the first Ctrl-C, end the process at the second."""
+    task, presses = asyncio.current_task(), itertools.count()
+    assert task is not None
+
+    def pressed() -> None:
+        if next(presses):
+            # The next look at the folder finds the process gone, and ends its runs.
+            os._exit(INTERRUPTED)
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, pressed)
+
+
 async def _cancel(run: Run[Any], board: Board) -> None:
     board.say("cancelling; Ctrl-C again ends at once")
-    # The next look at the folder finds the process gone, and ends its runs.
-    asyncio.get_running_loop().add_signal_handler(
-        signal.SIGINT, lambda: os._exit(INTERRUPTED)
-    )
     await run.cancel()
     await run.wait()
 

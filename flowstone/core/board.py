@@ -85,7 +85,8 @@ class Board:
         """Resolve every cell whose upstreams have all ended."""
         while self._loose:
             number = self._loose.pop()
-            if self.table[number] == State.PENDING:
+            # It may have been set back since: then it waits again.
+            if self.table[number] == State.PENDING and not self.left[number]:
                 self._resolve(number)
 
     def reopen(self, number: int) -> bool:

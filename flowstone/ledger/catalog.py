@@ -81,7 +81,9 @@ class Catalog:
         self._database = database
         self._dialect = database.dialect
 
-    def version(self, asset: str, key: str, version: str | None = None) -> Version | None:
+    def version(
+        self, asset: str, key: str, version: str | None = None
+    ) -> Version | None:
         """Give the version readers see now, or the one that is named."""
         query = select(versions).where(versions.c.asset == asset, versions.c.key == key)
         if version is None:
@@ -188,7 +190,9 @@ class Catalog:
             AlreadyRunning: one of them is being made.
         """
         return self._database.transact(
-            lambda conn: self._invalidate(conn, asset, key, cascade=cascade, actor=actor)
+            lambda conn: self._invalidate(
+                conn, asset, key, cascade=cascade, actor=actor
+            )
         )
 
     def _invalidate(
@@ -274,10 +278,7 @@ class Catalog:
         if subject:
             query = query.where(audit.c.subject == subject)
         with self._database.reading() as conn:
-            return [
-                AuditEntry(**dict(row._mapping))  # noqa: SLF001
-                for row in conn.execute(query)
-            ]
+            return [AuditEntry(**dict(row._mapping)) for row in conn.execute(query)]
 
     def waiting_gate(self, run: str, asset: str, key: str) -> str | None:
         """Give the gate at which a run waits with a value."""
@@ -333,4 +334,3 @@ def _walk(direction: str) -> Select[tuple[object, ...]]:
         .outerjoin(current, current.c.version == versions.c.id)
         .order_by(nearest.c.depth, versions.c.asset, versions.c.key, versions.c.seq)
     )
-

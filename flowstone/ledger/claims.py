@@ -130,7 +130,7 @@ def free_run(
     conn.execute(delete(waiters).where(waiters.c.run == run))
 
 
-def _let_go(  # noqa: PLR0913
+def _let_go(
     conn: Connection,
     dialect: Dialect,
     which: Sequence[ColumnElement[bool]],

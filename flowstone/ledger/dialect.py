@@ -273,8 +273,10 @@ def dialect_of(url: str) -> Dialect:
         parsed = make_url(url.replace("postgres://", "postgresql://", 1))
     except Exception as error:  # SQLAlchemy's own message repeats the password
         raise ConfigurationError(
-            problems=["The ledger's URL cannot be read; write it as "
-                      "postgresql://user:password@host:5432/name."]
+            problems=[
+                "The ledger's URL cannot be read; write it as "
+                "postgresql://user:password@host:5432/name."
+            ]
         ) from error
     backend = parsed.get_backend_name()
     if backend == "postgresql":

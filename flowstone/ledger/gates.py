@@ -97,7 +97,7 @@ class Gates:
         if kept != payload:
             raise AlreadyDecided(gate=gate, winner="an earlier answer")
 
-    def decide(  # noqa: PLR0913
+    def decide(
         self,
         conn: Connection,
         gate: Gate,
@@ -128,9 +128,7 @@ class Gates:
             ],
         )
 
-    def _ring(
-        self, conn: Connection, pipeline: str, gate: Gate, at: datetime
-    ) -> None:
+    def _ring(self, conn: Connection, pipeline: str, gate: Gate, at: datetime) -> None:
         self._dialect.insert(
             conn,
             outbox,

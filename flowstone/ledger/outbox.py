@@ -92,9 +92,13 @@ class Outbox:
         """Give live runs that hold something, or never started, for a while."""
         with self._database.reading() as conn:
             since = clock(conn) - idle
-            holding = select(claims.c.run).where(claims.c.taken_at < since).union(
-                select(gates.c.run).where(
-                    gates.c.state == "waiting", gates.c.opened_at < since
+            holding = (
+                select(claims.c.run)
+                .where(claims.c.taken_at < since)
+                .union(
+                    select(gates.c.run).where(
+                        gates.c.state == "waiting", gates.c.opened_at < since
+                    )
                 )
             )
             query = select(runs).where(
@@ -107,8 +111,6 @@ class Outbox:
 
     def live(self, pipeline: str) -> list[RunRow]:
         """Give every run that has not ended."""
-        query = select(runs).where(
-            runs.c.pipeline == pipeline, runs.c.status.in_(LIVE)
-        )
+        query = select(runs).where(runs.c.pipeline == pipeline, runs.c.status.in_(LIVE))
         with self._database.reading() as conn:
             return [run_of(row) for row in conn.execute(query)]

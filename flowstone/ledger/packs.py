@@ -285,7 +285,7 @@ class Packs:
             )
         )
 
-    def _commit(  # noqa: PLR0913
+    def _commit(
         self,
         conn: Connection,
         who: Dispatch,
@@ -576,7 +576,7 @@ def _version_row(
     }
 
 
-def _node_row(  # noqa: PLR0913
+def _node_row(
     run: str,
     wanted: Wanted,
     state: State,

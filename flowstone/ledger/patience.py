@@ -16,9 +16,7 @@ T = TypeVar("T")
 _LONGEST = 120.0
 
 
-def patiently(
-    work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-) -> T:
+def patiently(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Do what changes nothing by being done twice, again until the database answers.
 
     Raises:

@@ -79,7 +79,7 @@ def run_row(run: RunRow, at: datetime) -> dict[str, object]:
 
 def run_of(row: Row[*tuple[object, ...]]) -> RunRow:
     """Give the run that a row has."""
-    data = cast("Mapping[str, object]", row._mapping)  # noqa: SLF001
+    data = cast("Mapping[str, object]", row._mapping)
     known = {f.name for f in fields(Request)}
     request = {k: v for k, v in load(str(data["request"])).items() if k in known}
     return RunRow(
@@ -102,7 +102,7 @@ def run_of(row: Row[*tuple[object, ...]]) -> RunRow:
 
 def version_of(row: Row[*tuple[object, ...]]) -> Version:
     """Give the version that a row has."""
-    data = dict(row._mapping)  # noqa: SLF001
+    data = dict(row._mapping)
     names = {f.name for f in fields(Version)}
     kept = {k: v for k, v in data.items() if k in names}
     kept["facts"] = load(str(data["facts"]))
@@ -112,7 +112,7 @@ def version_of(row: Row[*tuple[object, ...]]) -> Version:
 
 def gate_of(row: Row[*tuple[object, ...]]) -> Gate:
     """Give the gate that a row has."""
-    data = dict(row._mapping)  # noqa: SLF001
+    data = dict(row._mapping)
     names = {f.name for f in fields(Gate)}
     return Gate(**{k: v for k, v in data.items() if k in names})  # pyright: ignore[reportArgumentType]
 

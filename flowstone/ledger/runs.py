@@ -203,7 +203,9 @@ class Runs:
         with self._database.reading() as conn:
             return str(conn.execute(query).scalar_one())
 
-    def current(self, cells: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Version]:
+    def current(
+        self, cells: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Version]:
         """Give the versions that readers see now, of (asset, key) pairs."""
         if not cells:
             return {}
@@ -238,7 +240,9 @@ class Runs:
                 found.setdefault(asset, []).append(millis)
         return {asset: median_low(taken) for asset, taken in found.items()}
 
-    def nodes(self, run: str) -> list[tuple[int, int, State, str | None, str, str | None]]:
+    def nodes(
+        self, run: str
+    ) -> list[tuple[int, int, State, str | None, str, str | None]]:
         """Give every cell that was written: node, key, state, version, reason, error."""
         query = select(
             run_nodes.c.node,
@@ -299,7 +303,7 @@ class Runs:
         """Give what happened in a run, in order."""
         query = select(events).where(events.c.run == run).order_by(events.c.seq)
         with self._database.reading() as conn:
-            return [_event(row._mapping) for row in conn.execute(query)]  # noqa: SLF001
+            return [_event(row._mapping) for row in conn.execute(query)]
 
     # --- end ------------------------------------------------------------------------
 
@@ -349,7 +353,7 @@ class Runs:
         return self._database.transact(work)
 
 
-def close_run(  # noqa: PLR0913
+def close_run(
     conn: Connection,
     dialect: Dialect,
     run: str,
@@ -366,9 +370,7 @@ def close_run(  # noqa: PLR0913
     conn.execute(
         update(runs)
         .where(runs.c.id == run)
-        .values(
-            status=status, ended_at=at, error=error_text(error), reason=reason
-        )
+        .values(status=status, ended_at=at, error=error_text(error), reason=reason)
     )
     free_run(conn, dialect, run, pipeline, at)
     conn.execute(
@@ -424,4 +426,3 @@ def _event(row: Mapping[str, object]) -> Event:
         at=cast("datetime", row["at"]),
         data=load(str(row["data"])),
     )
-

@@ -72,7 +72,9 @@ class Instant(TypeDecorator[datetime]):
         """Give people an aware datetime."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return (
+            value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        )
 
 
 def _cell() -> list[Column[object]]:

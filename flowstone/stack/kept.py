@@ -39,7 +39,7 @@ class Kept:
     def __init__(self, launch: Launch) -> None:
         self.log = launch.log
         self._keeper = _keeper(launch)
-        assert self._keeper.stdout is not None  # noqa: S101 - it is a pipe
+        assert self._keeper.stdout is not None
         with self._keeper.stdout as report:
             # nothing where the program could not be run: the log says why
             self.pid = int(report.readline() or 0)
@@ -59,13 +59,13 @@ class Kept:
 
     def stop(self) -> None:
         """Ask the server to stop, insist after its grace, and wait for its end."""
-        assert self._keeper.stdin is not None  # noqa: S101 - it is a pipe
+        assert self._keeper.stdin is not None
         self._keeper.stdin.close()
         self._keeper.wait()
 
     def kill(self) -> None:
         """End the server by SIGKILL, as a crash would, and wait for its end."""
-        assert self._keeper.stdin is not None  # noqa: S101 - it is a pipe
+        assert self._keeper.stdin is not None
         with contextlib.suppress(BrokenPipeError, ValueError):
             self._keeper.stdin.write(bytes([signal.SIGKILL]))
         self.stop()

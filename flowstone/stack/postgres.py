@@ -77,8 +77,8 @@ class PostgresServer(Server):
             )
 
     def _launch(self, log: Path, held: int) -> Launch:
-        assert self._programs is not None  # noqa: S101 - prepared
-        assert self._cluster is not None  # noqa: S101 - prepared
+        assert self._programs is not None
+        assert self._cluster is not None
         program = self._programs / "postgres"
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         port = str(self._ports["port"])

@@ -137,7 +137,14 @@ class Pack:
                 continue
             self._group.check()
             spent = bool(self._replies) and time.monotonic() - began > budget
+            spent = spent or self._failure_stops()
             self._replies[at] = self._make(cell, here[at], found[at], spent=spent)
+
+    def _failure_stops(self) -> bool:
+        """Tell whether something failed, and what follows is the flow's to decide."""
+        return self._job.run.request.on_failure == "stop" and any(
+            isinstance(reply, Raised) for reply in self._replies.values()
+        )
 
     def _finish(self, *, last: bool) -> bool:
         """Commit what is left, and let go of every claim."""

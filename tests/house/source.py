@@ -35,7 +35,9 @@ class Module:
         """Its `__all__`, if it has one."""
         for node in self.tree.body:
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                targets = (
+                    node.targets if isinstance(node, ast.Assign) else [node.target]
+                )
                 if any(isinstance(t, ast.Name) and t.id == "__all__" for t in targets):
                     return [str(name) for name in ast.literal_eval(node.value)]
         return None
@@ -46,7 +48,7 @@ def files(*folders: str) -> Iterator[Path]:
     for folder in folders:
         for base, below, names in os.walk(ROOT / folder):
             below[:] = sorted(
-                b for b in below if b not in _NOT_OURS and b[:1] != "." or b == ".ci"
+                b for b in below if (b not in _NOT_OURS and b[:1] != ".") or b == ".ci"
             )
             for name in sorted(names):
                 if not name.startswith("."):

@@ -43,7 +43,9 @@ def _length(function: Function) -> int:
 
 def test_a_module_fits_in_one_sitting() -> None:
     """No module has more than 400 lines; what is generated is exempt."""
-    found = {m.path: len(m.text.splitlines()) for m in SOURCE if m.path not in GENERATED}
+    found = {
+        m.path: len(m.text.splitlines()) for m in SOURCE if m.path not in GENERATED
+    }
 
     assert [f"{p}: {n} lines" for p, n in found.items() if n > MODULE_LINES] == []
 
@@ -111,7 +113,11 @@ def test_importing_flowstone_costs_nothing() -> None:
     """`import flowstone` in a fresh process loads nothing heavy."""
     code = "import flowstone, sys; print(*sys.modules)"
     found = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.split()
 
     assert "flowstone" in found
@@ -163,7 +169,9 @@ def test_a_flow_may_not_name_what_differs_on_replay(line: str) -> None:
 
 def test_the_changelog_awaits_the_next_release() -> None:
     """The changelog has an Unreleased section on top."""
-    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    headings = re.findall(
+        r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
 
     assert headings[0] == "[Unreleased]"
 

@@ -10,8 +10,19 @@ from datetime import timedelta
 from typing import Any, cast, get_args
 
 import flowstone
-from flowstone import Client, Fatal, Flowstone, FlowstoneError, Pipeline, Run
-from flowstone import Retry, Signal, Skip, Snooze, asset
+from flowstone import (
+    Client,
+    Fatal,
+    Flowstone,
+    FlowstoneError,
+    Pipeline,
+    Retry,
+    Run,
+    Signal,
+    Skip,
+    Snooze,
+    asset,
+)
 from flowstone.core.messages import Status
 from flowstone.settings import Settings
 from flowstone.views import Audit, Gates, Lineage, Runs, StatusWord
@@ -34,7 +45,9 @@ def named(name: str) -> set[str]:
 def verbs(noun: type) -> Iterator[str]:
     """Give what one may ask of a noun."""
     for name, member in inspect.getmembers(noun):
-        if not name.startswith("_") and (callable(member) or isinstance(member, property)):
+        if not name.startswith("_") and (
+            callable(member) or isinstance(member, property)
+        ):
             yield name
 
 

@@ -45,7 +45,8 @@ class _Interceptor(Interceptor):
     """Has workflows start their activities as `_Outbound` says."""
 
     def workflow_interceptor_class(
-        self, input: WorkflowInterceptorClassInput  # noqa: A002 - the SDK's name
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: A002 - the SDK's name
     ) -> type[WorkflowInboundInterceptor] | None:
         """Give what stands between a workflow and the worker."""
         return _Inbound

@@ -85,7 +85,5 @@ def answered(ctx: Context) -> int | Signal[int]:
 
 app = Flowstone(
     "shop",
-    Pipeline(
-        raw, cleaned, report, regional, closed, picture, table, slow, answered
-    ),
+    Pipeline(raw, cleaned, report, regional, closed, picture, table, slow, answered),
 )

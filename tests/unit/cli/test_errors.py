@@ -20,7 +20,10 @@ from tests.unit.cli.typed import APP, ROOT, Said, Type, shell
         (f"value {APP} reprot --local", "Did you mean 'report'?"),
         (f"runs list {APP} --asset reprot --local", "Did you mean 'report'?"),
         (f"materialize {APP} report --local", "say which one"),
-        (f"materialize {APP} report -p 2024-01-01 --local", "not one of the partitions"),
+        (
+            f"materialize {APP} report -p 2024-01-01 --local",
+            "not one of the partitions",
+        ),
         (f"materialize {APP} raw -p (1 --local", "'(1' cannot be a partition"),
         (f"materialize {APP} raw -p {{b=1,a=2}} --local", "text is not canonical"),
         (f"materialize {APP} raw --policy stale --local", "policy='stale'"),
@@ -97,7 +100,10 @@ def test_an_app_that_is_not_well_formed_tells_all(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("import not_installed", "ModuleNotFoundError: No module named 'not_installed'"),
+        (
+            "import not_installed",
+            "ModuleNotFoundError: No module named 'not_installed'",
+        ),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def", "SyntaxError: "),
     ],

@@ -273,7 +273,9 @@ def test_a_gate_is_answered_from_another_process(
     """A run that waits for a signal is listed, answered, and has the answer."""
     token = tmp_path / "token"
     with started("materialize", APP, "answered", kept, "--value") as waiting:
-        eventually(lambda: token.exists() and typed("gates", "list", APP, kept, "--json").data)
+        eventually(
+            lambda: token.exists() and typed("gates", "list", APP, kept, "--json").data
+        )
         listed = typed("gates", "list", APP, kept).out
         answer = typed("gates", "signal", APP, token.read_text(), "41", kept)
         out, err = waiting.communicate(timeout=30)
