@@ -17,9 +17,10 @@ from contextlib import (
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from flowstone.client import Client, Packs
+from flowstone.client import Client
 from flowstone.client_sync import SyncClient
 from flowstone.core.errors import ConfigurationError
+from flowstone.core.policy import Packs
 from flowstone.engines.local import LocalBackend
 from flowstone.io.base import IOManager, lives_in_process
 from flowstone.io.memory import MemoryIO

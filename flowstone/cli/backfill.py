@@ -32,7 +32,7 @@ from flowstone.core.partition import PartitionKey
 if TYPE_CHECKING:
     from flowstone.app import Flowstone
     from flowstone.client import Client
-    from flowstone.client import Policy as PolicyWord
+    from flowstone.core.policy import Freshness
     from flowstone.core.ref import Key
     from flowstone.run import BackfillReport, Outcome, Run
 
@@ -103,7 +103,7 @@ def backfill(
             asset,
             keys,
             max_parallel=max_parallel,
-            policy=cast("PolicyWord", policy),  # the client refuses others
+            policy=cast("Freshness", policy),  # the client refuses others
             on_failure=cast("Literal['continue', 'stop']", on_failure),
             key=key,
         )

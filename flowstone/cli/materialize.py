@@ -28,7 +28,7 @@ from flowstone.core.partition import PartitionKey
 
 if TYPE_CHECKING:
     from flowstone.client import Client
-    from flowstone.client import Policy as PolicyWord
+    from flowstone.core.policy import Freshness
     from flowstone.run import Outcome, Run
 
 __all__ = ["materialize"]
@@ -64,7 +64,7 @@ def materialize(
 
     async def make(stone: Client) -> tuple[Run[Any], Outcome | None, object]:
         verb = stone.materialize_all if everything else stone.materialize
-        word = cast("PolicyWord", policy)  # the client refuses others
+        word = cast("Freshness", policy)  # the client refuses others
         run = await verb(asset, at, policy=word, key=key)
         if no_wait:
             return run, None, started_data(run, await run.status())

@@ -9,7 +9,7 @@ from typing import Literal
 
 from flowstone.core.errors import DefinitionError
 
-__all__ = ["HOUR", "MINUTE", "SECOND", "Freshness", "Retry"]
+__all__ = ["HOUR", "MINUTE", "SECOND", "Freshness", "Packs", "Retry"]
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -17,6 +17,9 @@ HOUR = timedelta(hours=1)
 
 Freshness = Literal["always", "missing", "stale"]
 """When a value that exists is made again."""
+
+Packs = Literal["auto", "off", "whole"]
+"""How assets share an activity."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import importlib.util
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +106,7 @@ async def on_temporal(
 
 
 @asynccontextmanager
-async def _served(app: Flowstone, address: str) -> AsyncIterator[None]:
+async def _served(app: Flowstone, address: str) -> AsyncGenerator[None]:
     """Serve an app from this process."""
     toolbox = await asyncio.to_thread(shared_toolbox, app)
     client = await connect_client(address)

@@ -49,7 +49,8 @@ class Dev:
     def at_once(self, *lines: Sequence[str]) -> list[Said]:
         """Type lines in as many terminals."""
         with ThreadPoolExecutor(len(lines)) as terminals:
-            return list(terminals.map(lambda words: self(*words), lines))
+            calls = [terminals.submit(self, *words) for words in lines]
+            return [call.result() for call in calls]
 
     def processes(self) -> set[int]:
         """Give every process that came of it."""

@@ -46,7 +46,7 @@ class _Interceptor(Interceptor):
 
     def workflow_interceptor_class(
         self,
-        input: WorkflowInterceptorClassInput,  # noqa: A002 - the SDK's name
+        input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002 - the SDK's names
     ) -> type[WorkflowInboundInterceptor] | None:
         """Give what stands between a workflow and the worker."""
         return _Inbound
