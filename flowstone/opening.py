@@ -35,7 +35,13 @@ from flowstone.steps.toolbox import Toolbox
 if TYPE_CHECKING:
     from flowstone.app import Flowstone
 
-__all__ = ["Opening", "close_toolbox", "shared_toolbox"]
+__all__ = [
+    "Opening",
+    "close_toolbox",
+    "open_connected",
+    "open_local",
+    "shared_toolbox",
+]
 
 PackChoice = bool | str
 

@@ -24,6 +24,7 @@ from flowstone.core.wiring import Wiring, wire
 __all__ = [
     "AnyAsset",
     "Asset",
+    "Keywords",
     "Options",
     "asset",
     "parallel",

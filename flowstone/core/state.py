@@ -96,12 +96,7 @@ class RunState:
         self._gates = Gates()
         self._board = Board(skeleton, self.table)
         self._packer = Packer(
-            skeleton,
-            self._board.readers,
-            self.table,
-            self._board.left,
-            mode=request.packs,
-            budget=request.budget,
+            skeleton, self._board, mode=request.packs, budget=request.budget
         )
         if carried is not None:
             self._restore(carried)
