@@ -244,6 +244,13 @@ class Sqlite(Dialect):
         return "database is locked" in str(error.orig)
 
 
+_LONGEST_IDLE = 10_000
+"""Milliseconds that a transaction may wait for its client.
+
+A worker that is frozen within one holds locks that others need. After as long as a
+heartbeat it counts as lost, and Postgres ends what it had open.
+"""
+
 _NEXT_FENCE = text("SELECT nextval('flowstone_fences')")
 _NEXT_FENCE_SQLITE = text(
     "UPDATE flowstone_fences SET value = value + 1 RETURNING value"
@@ -298,7 +305,11 @@ def _postgres_engine(url: URL) -> Engine:
         max_overflow=40,
         pool_recycle=1800,
         pool_use_lifo=True,
-        connect_args={"connect_timeout": 10, "application_name": "flowstone"},
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "flowstone",
+            "options": f"-c idle_in_transaction_session_timeout={_LONGEST_IDLE}",
+        },
     )
 
 

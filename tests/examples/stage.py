@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+import pytest
+
 from flowstone import Client, Flowstone, FlowstoneError, ValueNotFound
 from flowstone.core.partition import PartitionKey
 from flowstone.engines.temporal.connect import connect_client
@@ -27,7 +29,11 @@ __all__ = ["EXAMPLES", "Engine", "RunSeen", "Seen", "load", "on_local", "on_temp
 Engine = Literal["local", "temporal"]
 
 _FOLDER = Path(__file__).parents[2] / "dev" / "examples"
-EXAMPLES = sorted(path.stem for path in _FOLDER.glob("*.py"))
+EXAMPLES = [
+    # What was seen of an example is remembered: its tests belong to one process.
+    pytest.param(name, marks=pytest.mark.xdist_group(name), id=name)
+    for name in sorted(path.stem for path in _FOLDER.glob("*.py"))
+]
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DRAIN = WorkerOptions().drain

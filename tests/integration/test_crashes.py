@@ -12,7 +12,11 @@ from flowstone.stack import PostgresServer
 from tests.apps import crashy
 from tests.harness import WorkerProcess, eventually, query, upgrade
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.timeout(240),
+    pytest.mark.xdist_group("crashes"),
+]
 
 DAY = "2025-01-15"
 APP = "tests.apps.crashy:app"
