@@ -8,11 +8,12 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from flowstone.client import Client, Suspended
 from flowstone.core.asset import Asset
+from flowstone.core.events import Event
 from flowstone.core.pipeline import AnyAsset, Pipeline
 from flowstone.core.policy import Freshness
 from flowstone.core.ref import Key
 from flowstone.core.space import Space
-from flowstone.ledger.base import Event, Gate, RunRow
+from flowstone.ledger.base import Gate, RunRow
 from flowstone.ledger.catalog import AuditEntry
 from flowstone.portal import Portal
 from flowstone.run import BackfillReport, Outcome, Progress, Run

@@ -165,7 +165,7 @@ def _bury(toolbox: Toolbox, folder: Path, owner: str) -> None:
     """End the runs of processes that are gone: what waited there is abandoned."""
     for run in toolbox.ledger.outbox.live(toolbox.name):
         if run.owner and run.owner != owner and _is_dead(folder / "alive" / run.owner):
-            toolbox.ledger.runs.end(run, "terminated", reason="its process ended")
+            toolbox.end(run, "terminated", reason="its process ended")
 
 
 def _is_dead(file: Path) -> bool:

@@ -16,11 +16,12 @@ from flowstone.core.errors import (
     UnknownRun,
     ValueNotFound,
 )
+from flowstone.core.events import Event
 from flowstone.core.partition import PartitionKey
 from flowstone.core.ref import Key
 from flowstone.core.table import State
 from flowstone.engines.ports import Backend
-from flowstone.ledger.base import Event, RunRow
+from flowstone.ledger.base import RunRow
 from flowstone.ledger.patience import patiently
 from flowstone.ledger.rows import error_of
 from flowstone.steps.shelf import stored_of
@@ -173,10 +174,9 @@ class Run(Generic[T_co]):
         row = await self._read()
         if row.status in _LIVE:
             # Its workflow was ended by hand, or its process died.
-            end = self._toolbox.ledger.runs.end
             await asyncio.to_thread(
                 patiently,
-                end,
+                self._toolbox.end,
                 row,
                 "terminated",
                 reason="its workflow was ended from outside",

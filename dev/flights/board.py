@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from flowstone.ledger.base import Event
+from flowstone.telemetry import Event
 
 __all__ = ["Board", "Ticker", "Window"]
 

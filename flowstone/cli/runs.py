@@ -22,7 +22,8 @@ from flowstone.core.errors import RunClosed
 
 if TYPE_CHECKING:
     from flowstone.client import Client
-    from flowstone.ledger.base import Event, RunRow
+    from flowstone.core.events import Event
+    from flowstone.ledger.base import RunRow
     from flowstone.run import Outcome, Run
 
 __all__ = ["cancel_run", "list_runs", "show_events", "show_run", "wait_for_run"]

@@ -167,7 +167,7 @@ class LocalBackend:
             reason = f"{type(error).__name__}: {error}"
             known = error if isinstance(error, FlowstoneError) else None
             await asyncio.to_thread(
-                self.toolbox.ledger.runs.end, run, "failed", error=known, reason=reason
+                self.toolbox.end, run, "failed", error=known, reason=reason
             )
 
     async def drive(self, flow: AnyFlow, workflow: str) -> object:

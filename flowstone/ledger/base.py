@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from flowstone.core.errors import FlowstoneError
+from flowstone.core.events import Event
 from flowstone.core.messages import Request
 
 __all__ = [
     "Attempt",
     "Claimed",
+    "Committed",
     "Dispatch",
     "Ending",
     "Event",
@@ -21,6 +23,7 @@ __all__ = [
     "Making",
     "Opened",
     "RunRow",
+    "Settled",
     "Version",
     "Wanted",
 ]
@@ -176,6 +179,7 @@ class Making:
 
     Attributes:
         reads: the versions it was made from, by parameter.
+        told: the event that says so, recorded where it is committed.
     """
 
     wanted: Wanted
@@ -188,6 +192,7 @@ class Making:
     metadata: Mapping[str, object]
     millis: int
     reads: Sequence[tuple[str, str]]
+    told: Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,13 +212,29 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """An attempt that ended at a gate."""
+    """An attempt that ended at a gate; `told` is recorded where it is committed."""
 
     wanted: Wanted
     attempt: Attempt
     gate: str
     timeout_seconds: float | None
     on_timeout: str
+    told: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """What came of a commit.
+
+    Attributes:
+        verdicts: of each value and each wait: `committed` or `held`; `made` where this
+            run had a version already; `superseded`; or `left` where it was made from
+            one of those two.
+        news: the events that were recorded.
+    """
+
+    verdicts: Mapping[tuple[int, int], str]
+    news: Sequence[Event]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,13 +258,8 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened, in the field's dotted names."""
+class Settled:
+    """How gates stand, by id, and the events that were recorded with that."""
 
-    name: str
-    asset: str
-    key: str
-    run: str
-    outcome: str = ""
-    at: datetime | None = None
-    data: Mapping[str, object] = field(default_factory=dict[str, object])
+    gates: Mapping[str, Gate]
+    news: Sequence[Event]

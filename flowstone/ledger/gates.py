@@ -12,10 +12,11 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select, update
 
 from flowstone.core.errors import AlreadyDecided, RunClosed
-from flowstone.ledger.base import Gate
+from flowstone.core.events import Event, GateAnswered, GateExpired
+from flowstone.ledger.base import Gate, Settled
 from flowstone.ledger.database import Database
-from flowstone.ledger.rows import clock, dump, gate_of
-from flowstone.ledger.schema import answers, audit, gates, outbox
+from flowstone.ledger.rows import clock, dump, event_row, gate_of
+from flowstone.ledger.schema import answers, audit, events, gates, outbox
 
 __all__ = ["Gates"]
 
@@ -144,21 +145,23 @@ class Gates:
             ],
         )
 
-    def settle(self, ids: Sequence[str], *, expired: bool) -> dict[str, Gate]:
+    def settle(self, ids: Sequence[str], *, expired: bool) -> Settled:
         """Give how gates stand, for the flow that waits at them.
 
         An answer that came before its gate is taken in; a gate whose deadline its
-        flow says has passed is decided as expired, without looking at a clock.
+        flow says has passed is decided as expired, without looking at a clock. How a
+        gate was decided is recorded as an event when it is seen first.
         """
 
-        def work(conn: Connection) -> dict[str, Gate]:
+        def work(conn: Connection) -> Settled:
             at = clock(conn)
             query = self._dialect.locked(
                 select(gates)
                 .where(self._dialect.among(gates.c.id, sorted(ids)))
                 .order_by(gates.c.id)
             )
-            found = [gate_of(row) for row in conn.execute(query)]
+            rows = conn.execute(query).all()
+            found = [gate_of(row) for row in rows]
             early = self._early(conn, [g.id for g in found if g.state == "waiting"])
             for gate in found:
                 if gate.state != "waiting":
@@ -172,7 +175,10 @@ class Gates:
             again = select(gates).where(self._dialect.among(gates.c.id, sorted(ids)))
             settled = {g.id: g for g in (gate_of(r) for r in conn.execute(again))}
             self._seen(conn, [g for g in settled.values() if g.state != "waiting"])
-            return settled
+            new = [settled[row.id] for row in rows if not row.seen]
+            news = [e for gate in new for e in _decision(gate)]
+            self._dialect.insert(conn, events, [event_row(e, at) for e in news])
+            return Settled(gates=settled, news=news)
 
         return self._database.transact(work)
 
@@ -197,3 +203,36 @@ class Gates:
         query = select(answers.c.gate).where(answers.c.gate == gate)
         with self._database.reading() as conn:
             return conn.execute(query).first() is not None
+
+
+def _decision(gate: Gate) -> list[Event]:
+    """Tell how a gate was decided, if it was."""
+    ended = gate.decided_at or gate.opened_at
+    waited = round((ended - gate.opened_at).total_seconds() * 1000)
+    asset = gate.asset.split("/", 1)[-1]
+    if gate.state == "decided":
+        return [
+            GateAnswered(
+                asset=asset,
+                key=gate.key,
+                run=gate.run,
+                outcome="answered",
+                at=ended,
+                gate=gate.id,
+                waited_millis=waited,
+                winner=gate.winner,
+            )
+        ]
+    if gate.state == "expired":
+        return [
+            GateExpired(
+                asset=asset,
+                key=gate.key,
+                run=gate.run,
+                outcome="expired",
+                at=ended,
+                gate=gate.id,
+                waited_millis=waited,
+            )
+        ]
+    return []

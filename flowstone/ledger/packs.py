@@ -13,13 +13,14 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, and_, select, update
 
+from flowstone.core.events import Event
 from flowstone.core.table import State
 from flowstone.ledger.base import (
     Attempt,
     Claimed,
+    Committed,
     Dispatch,
     Ending,
-    Event,
     Holding,
     Making,
     Opened,
@@ -251,7 +252,7 @@ class Packs:
         news: Sequence[Event] = (),
         release: bool = False,
         end_run: bool = False,
-    ) -> dict[tuple[int, int], str]:
+    ) -> Committed:
         """Make values visible, and write down all that is said with them.
 
         Args:
@@ -261,14 +262,9 @@ class Packs:
             reusing: versions that are taken as they are.
             ending: attempts that ended without a value.
             holding: attempts that ended at a gate.
-            news: events to record.
+            news: events to record whatever is refused.
             release: whether every claim of the dispatch is let go.
             end_run: whether the run is ended as succeeded, if nothing was refused.
-
-        Returns:
-            For each cell of `making` and `holding` what became of it: `committed` or
-            `held`; `made` where this run had a version already; `superseded`; or
-            `left` where it was made from one of those two.
         """
         return self._database.transact(
             lambda conn: self._commit(
@@ -298,7 +294,7 @@ class Packs:
         *,
         release: bool,
         end_run: bool,
-    ) -> dict[tuple[int, int], str]:
+    ) -> Committed:
         at = clock(conn)
         verdicts = self._verdicts(conn, who, making, holding)
         good = [m for m in making if verdicts[m.wanted.cell] == "committed"]
@@ -308,7 +304,8 @@ class Packs:
         self._end_attempts(conn, verdicts, making, ending, holding, at)
         self._open_gates(conn, who, pipeline, held, at)
         refused = set(verdicts.values()) & {"made", "superseded", "left"}
-        self._dialect.insert(conn, events, [event_row(e, at) for e in news])
+        told = [*news, *(one.told for one in (*good, *held))]
+        self._dialect.insert(conn, events, [event_row(e, at) for e in told])
         if good:
             self._dialect.insert(conn, audit, [_audit(who, good, at)])
         if release:
@@ -317,8 +314,8 @@ class Packs:
             only = [m.wanted for m in good]
             free(conn, self._dialect, who, pipeline, at, only=only)
         if end_run and not refused:
-            close_run(conn, self._dialect, who.run, "succeeded", at)
-        return verdicts
+            told += close_run(conn, self._dialect, who.run, "succeeded", at)
+        return Committed(verdicts=verdicts, news=told)
 
     def _verdicts(
         self,
@@ -492,7 +489,8 @@ class Packs:
             ],
             # One that has expired is opened again, by whoever decided so.
             "(id) DO UPDATE SET state = 'waiting', deadline = excluded.deadline, "
-            "decided_at = NULL, winner = '' WHERE flowstone_gates.state = 'expired'",
+            "decided_at = NULL, winner = '', seen = excluded.seen "
+            "WHERE flowstone_gates.state = 'expired'",
         )
         for hold in held:
             conn.execute(

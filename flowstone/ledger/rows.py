@@ -11,8 +11,9 @@ from typing import cast
 from sqlalchemy import Connection, Row, func, select
 
 from flowstone.core.errors import FlowstoneError, from_data
+from flowstone.core.events import Event
 from flowstone.core.messages import Request
-from flowstone.ledger.base import Event, Gate, RunRow, Version
+from flowstone.ledger.base import Gate, RunRow, Version
 
 __all__ = [
     "clock",

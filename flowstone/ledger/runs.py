@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from statistics import median_low
 from typing import cast
@@ -10,9 +11,16 @@ from typing import cast
 from sqlalchemy import Connection, and_, delete, func, select, update
 
 from flowstone.core.errors import FlowstoneError
+from flowstone.core.events import (
+    BackfillStopped,
+    Event,
+    GateCancelled,
+    RunStopped,
+    event_of,
+)
 from flowstone.core.plan import Plan
 from flowstone.core.table import State
-from flowstone.ledger.base import Event, RunRow, Version
+from flowstone.ledger.base import RunRow, Version
 from flowstone.ledger.claims import free_run
 from flowstone.ledger.database import Database
 from flowstone.ledger.dialect import Dialect
@@ -316,7 +324,7 @@ class Runs:
         error: FlowstoneError | None = None,
         news: Sequence[Event] = (),
         reason: str = "",
-    ) -> bool:
+    ) -> list[Event]:
         """End a run, in one transaction with all that it lets go of.
 
         Args:
@@ -328,16 +336,16 @@ class Runs:
             reason: for people.
 
         Returns:
-            Whether it was live until now.
+            The events that were recorded; none where it had ended before.
         """
 
-        def work(conn: Connection) -> bool:
+        def work(conn: Connection) -> list[Event]:
             at = clock(conn)
             query = self._dialect.locked(
                 select(runs.c.status).where(runs.c.id == run.id)
             )
             if conn.execute(query).scalar() not in LIVE:
-                return False
+                return []
             self._dialect.insert(
                 conn,
                 run_nodes,
@@ -347,8 +355,8 @@ class Runs:
                 "WHERE flowstone_run_nodes.version IS NULL",
             )
             self._dialect.insert(conn, events, [event_row(e, at) for e in news])
-            close_run(conn, self._dialect, run.id, status, at, error, reason)
-            return True
+            last = close_run(conn, self._dialect, run.id, status, at, error, reason)
+            return [*(replace(e, at=e.at or at) for e in news), *last]
 
         return self._database.transact(work)
 
@@ -361,34 +369,46 @@ def close_run(
     at: datetime,
     error: FlowstoneError | None = None,
     reason: str = "",
-) -> None:
-    """Set a run's end, and let go of its claims, gates, attempts and bells."""
+) -> list[Event]:
+    """Set a run's end, and let go of its claims, gates, attempts and bells.
+
+    Returns:
+        The events that were recorded.
+    """
     about = select(
-        runs.c.pipeline, runs.c.actor, runs.c.verb, runs.c.asset, runs.c.key
+        runs.c.pipeline,
+        runs.c.actor,
+        runs.c.verb,
+        runs.c.asset,
+        runs.c.key,
+        runs.c.started_at,
     ).where(runs.c.id == run)
-    pipeline, actor, verb, asset, key = conn.execute(about).one()
+    pipeline, actor, verb, asset, key, started = conn.execute(about).one()
     conn.execute(
         update(runs)
         .where(runs.c.id == run)
         .values(status=status, ended_at=at, error=error_text(error), reason=reason)
     )
     free_run(conn, dialect, run, pipeline, at)
-    conn.execute(
+    left = conn.execute(
         update(gates)
         .where(gates.c.run == run, gates.c.state == "waiting")
         .values(state="abandoned", decided_at=at)
-    )
+        .returning(gates.c.id, gates.c.asset, gates.c.key)
+    ).all()
     conn.execute(
         update(attempts)
         .where(and_(attempts.c.run == run, attempts.c.state == "open"))
         .values(state="lost", ended_at=at)
     )
     conn.execute(delete(outbox).where(outbox.c.run == run))
-    word = "backfill" if verb == "backfill" else "run"
-    stop = Event(
-        name=f"flowstone.{word}.stop", asset=asset, key=key, run=run, outcome=status
-    )
-    dialect.insert(conn, events, [event_row(stop, at)])
+    kind = BackfillStopped if verb == "backfill" else RunStopped
+    millis = None if started is None else round((at - started).total_seconds() * 1000)
+    news: list[Event] = [
+        *(_abandoned(run, *gate, at=at) for gate in left),
+        kind(asset=asset, key=key, run=run, outcome=status, millis=millis, at=at),
+    ]
+    dialect.insert(conn, events, [event_row(e, at) for e in news])
     dialect.insert(
         conn,
         audit,
@@ -402,6 +422,18 @@ def close_run(
                 "data": dump({"reason": reason}),
             }
         ],
+    )
+    return news
+
+
+def _abandoned(run: str, gate: str, asset: str, key: str, *, at: datetime) -> Event:
+    return GateCancelled(
+        asset=asset.split("/", 1)[-1],
+        key=key,
+        run=run,
+        outcome="abandoned",
+        at=at,
+        gate=gate,
     )
 
 
@@ -417,12 +449,14 @@ def _begun(run: RunRow, at: datetime) -> dict[str, object]:
 
 
 def _event(row: Mapping[str, object]) -> Event:
-    return Event(
-        name=str(row["name"]),
-        asset=str(row["asset"]),
-        key=str(row["key"]),
-        run=str(row["run"]),
-        outcome=str(row["outcome"]),
-        at=cast("datetime", row["at"]),
-        data=load(str(row["data"])),
+    return event_of(
+        Event(
+            name=str(row["name"]),
+            asset=str(row["asset"]),
+            key=str(row["key"]),
+            run=str(row["run"]),
+            outcome=str(row["outcome"]),
+            at=cast("datetime", row["at"]),
+            extra=load(str(row["data"])),
+        )
     )

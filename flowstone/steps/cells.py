@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from flowstone.core.events import ErrorOccurred
 from flowstone.core.messages import Cell, NotHere, Request
 from flowstone.core.partition import NONE, PartitionKey
 from flowstone.core.plan import Node
-from flowstone.ledger.base import Event, Wanted
+from flowstone.ledger.base import Wanted
 from flowstone.steps.toolbox import Job, Toolbox
 
 __all__ = ["key_text", "not_here", "note_absence", "partition", "place", "wanted"]
@@ -66,13 +69,13 @@ def not_here(toolbox: Toolbox, node: Node) -> NotHere | None:
 
 def note_absence(toolbox: Toolbox, request: Request, absent: NotHere) -> None:
     """Record why a run waits for a worker, for those who follow it."""
-    toolbox.ledger.runs.note(
-        Event(
-            name="flowstone.error",
-            asset=request.asset,
-            key=request.key or NONE.text,
-            run=request.run,
-            outcome="not_here",
-            data={"why": absent.why},
-        )
+    event = ErrorOccurred(
+        asset=request.asset,
+        key=request.key or NONE.text,
+        run=request.run,
+        outcome="not_here",
+        at=datetime.now(UTC),
+        why=absent.why,
     )
+    toolbox.ledger.runs.note(event)
+    toolbox.telemetry.emit([event])

@@ -10,6 +10,7 @@ from typing import Never
 
 from flowstone.core.errors import NotSupported
 from flowstone.core.outcome import Cancelled
+from flowstone.core.partition import NONE, PartitionKey
 from flowstone.core.ref import Key
 from flowstone.steps.toolbox import Call
 
@@ -52,7 +53,7 @@ class Context:
         extra = {
             "run_id": self.run_id,
             "asset": self.asset,
-            "partition": self.partition,
+            "partition": PartitionKey.of(self.partition).text,
         }
         return _Named(logging.getLogger("flowstone.asset"), extra)
 
@@ -110,6 +111,7 @@ class _Named(logging.LoggerAdapter[logging.Logger]):
         self, msg: object, kwargs: MutableMapping[str, object]
     ) -> tuple[object, MutableMapping[str, object]]:
         facts = dict(self.extra or {})
-        kwargs["extra"] = facts
-        where = f" @ {facts['partition']}" if facts["partition"] is not None else ""
+        said = kwargs.get("extra")
+        kwargs["extra"] = {**said, **facts} if isinstance(said, dict) else facts
+        where = "" if facts["partition"] == NONE.text else f" @ {facts['partition']}"
         return f"{facts['asset']}{where}: {msg}", kwargs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from flowstone.core.errors import (
     AssetFailed,
@@ -12,16 +13,17 @@ from flowstone.core.errors import (
     RunError,
     UpstreamFailed,
 )
+from flowstone.core.events import ErrorOccurred, Event, MaterializationStopped
 from flowstone.core.messages import Ended, EndRun
 from flowstone.core.plan import Plan
 from flowstone.core.table import State, read_table
-from flowstone.ledger.base import Event
 from flowstone.ledger.rows import error_of, error_text
 from flowstone.steps.cells import key_text
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
 __all__ = ["end_run"]
 
+_SHOWN = 500
 _WRITTEN_HERE = {State.BYPASSED, State.BLOCKED, State.CANCELLED, State.FAILED}
 
 
@@ -33,15 +35,16 @@ def end_run(toolbox: Toolbox, call: Call, step: EndRun) -> Ended:
     if row is None:
         return Ended(status=step.status)
     if job is None:
-        toolbox.ledger.runs.end(row, step.status)
+        toolbox.telemetry.emit(toolbox.ledger.runs.end(row, step.status))
         return Ended(status=step.status)
     table = read_table(step.table)
     ending = _End(toolbox, job, table)
     error = ending.error(step.status)
-    news = ending.news()
-    toolbox.ledger.runs.end(
-        row, step.status, settled=ending.rows(), error=error, news=news
+    recorded = toolbox.ledger.runs.end(
+        row, step.status, settled=ending.rows(), error=error, news=ending.news()
     )
+    if recorded:
+        toolbox.telemetry.emit([*ending.errors(recorded[-1].at), *recorded])
     return Ended(status=step.status, error=None if error is None else _slim(error))
 
 
@@ -146,8 +149,7 @@ class _End:
         """Give the events that follow from decisions of the flow."""
         words = {State.BYPASSED: "skipped", State.BLOCKED: "upstream_failed"}
         return [
-            Event(
-                name="flowstone.materialization.stop",
+            MaterializationStopped(
                 asset=self._plan.nodes[number % self._width].asset,
                 key=self._key(number),
                 run=self._job.run.id,
@@ -155,6 +157,23 @@ class _End:
             )
             for number, state in enumerate(self._table)
             if State(state) in words and not self._is_known_skip(number)
+        ]
+
+    def errors(self, at: datetime | None) -> list[Event]:
+        """Give what somebody should look at: what failed for good."""
+        return [
+            ErrorOccurred(
+                asset=self._plan.nodes[node].asset,
+                key=key_text(self._job, self._plan.nodes[node], key),
+                run=self._job.run.id,
+                outcome="failed",
+                at=at,
+                why=str(error)[:_SHOWN],
+                error_type=getattr(error, "error_type", type(error).__name__),
+                retryable=False,
+            )
+            for (node, key), error in self._errors.items()
+            if error is not None
         ]
 
     def _key(self, number: int) -> str:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 from flowstone.core.errors import CodecError, GateTimedOut
+from flowstone.core.events import Event, GateExtended
 from flowstone.core.hints import read_hints
 from flowstone.core.messages import (
     Cancelled,
@@ -39,7 +40,8 @@ def settle_gates(toolbox: Toolbox, call: Call, step: SettleGates) -> PackReply:
         return closed
     ids = {gate_id(step.run, c.node, c.key): (c.node, c.key) for c in cells}
     found = toolbox.ledger.gates.settle(list(ids), expired=step.expired)
-    gates = {ids[name]: gate for name, gate in found.items()}
+    toolbox.telemetry.emit(found.news)
+    gates = {ids[name]: gate for name, gate in found.gates.items()}
     if any(g.state == "abandoned" for g in gates.values()):
         return closed
     replies: dict[At, Reply] = {
@@ -123,6 +125,15 @@ class _Answered(Pack):
             waited_seconds=waited.total_seconds() if waited else 0.0,
         )
         return self._fold_failure(what, Failure(error=error, retryable=False))
+
+    def _opening(self, what: Invocation, gate: str, seconds: float | None) -> Event:
+        """Tell that a gate whose deadline has passed is waited at once more."""
+        return GateExtended(
+            **self._group.place(what.want),
+            outcome="held",
+            gate=gate,
+            timeout_millis=None if seconds is None else round(seconds * 1000),
+        )
 
     def _by_companion(
         self,

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TypedDict
 
-from flowstone.core.errors import FlowstoneError
+from flowstone.core.errors import AssetFailed, FlowstoneError
+from flowstone.core.events import (
+    Event,
+    MaterializationFailed,
+    MaterializationStarted,
+    MaterializationStopped,
+)
 from flowstone.core.messages import Left, Produced, Reply, Superseded
 from flowstone.ledger.base import (
     Attempt,
     Dispatch,
     Ending,
-    Event,
     Holding,
     Making,
     Version,
@@ -26,9 +33,20 @@ from flowstone.steps.points import reach
 from flowstone.steps.shelf import Finished, Shelf
 from flowstone.steps.toolbox import Job, Toolbox
 
-__all__ = ["Group"]
+__all__ = ["Group", "Place"]
 
 _SECONDS = 0.05
+_SHOWN = 500
+"""Characters of an error's text that its event repeats; the ledger has all of it."""
+
+
+class Place(TypedDict):
+    """Where and when something happened, as every event says it."""
+
+    asset: str
+    key: str
+    run: str
+    at: datetime
 
 
 class Group:
@@ -68,9 +86,7 @@ class Group:
 
     def start(self, want: Wanted) -> None:
         """Take in that a function is called; it is recorded with how it ended."""
-        event = self._event(
-            want, "flowstone.materialization.start", "", {"attempt": want.number}
-        )
+        event = MaterializationStarted(**self.place(want), attempt=want.number)
         with self._lock:
             self._news.append(event)
 
@@ -102,45 +118,55 @@ class Group:
         *,
         reason: str = "",
         error: FlowstoneError | None = None,
+        retryable: bool | None = None,
     ) -> None:
         """Take in an attempt that ended without a value."""
-        name = "exception" if state == "failed" else "stop"
         end = Ending(
             wanted=want, attempt=attempt, state=state, reason=reason, error=error
         )
+        if state == "failed":
+            event = self._failed(want, error, retryable)
+        else:
+            event = MaterializationStopped(
+                **self.place(want),
+                outcome=state,
+                attempt=want.number,
+                reason=reason or None,
+            )
         with self._lock:
             self._ending.append(end)
-            self._news.append(
-                self._event(want, f"flowstone.materialization.{name}", state)
-            )
+            self._news.append(event)
+
+    def _failed(
+        self, want: Wanted, error: FlowstoneError | None, retryable: bool | None
+    ) -> Event:
+        raised = isinstance(error, AssetFailed)
+        return MaterializationFailed(
+            **self.place(want),
+            outcome="failed",
+            attempt=want.number,
+            error_type=error.error_type if raised else type(error).__name__,
+            error=(error.error if raised else str(error))[:_SHOWN],
+            retryable=retryable,
+        )
 
     def hold(self, holding: Holding) -> None:
         """Take in a wait at a gate."""
         with self._lock:
             self._holding.append(holding)
-            self._news.append(
-                self._event(holding.wanted, "flowstone.signal_gate.create", "held")
-            )
 
     @property
     def holding(self) -> list[Holding]:
         """The waits that are not committed yet."""
         return list(self._holding)
 
-    def _event(
-        self,
-        want: Wanted,
-        name: str,
-        outcome: str,
-        data: Mapping[str, object] | None = None,
-    ) -> Event:
-        return Event(
-            name=name,
+    def place(self, want: Wanted) -> Place:
+        """Say where and when something happens to a cell: now."""
+        return Place(
             asset=self._job.plan.nodes[want.node].asset,
             key=want.key,
             run=self._who.run,
-            outcome=outcome,
-            data=data or {},
+            at=datetime.now(UTC),
         )
 
     # --- committing -----------------------------------------------------------------
@@ -178,29 +204,22 @@ class Group:
             reach("store.before")
             self._shelf.store(made)
             reach("commit.before")
-            making = [_making(m) for m in made]
-            verdicts = self._toolbox.ledger.packs.commit(
+            done = self._toolbox.ledger.packs.commit(
                 self._who,
                 self._toolbox.name,
-                making,
+                [_making(m) for m in made],
                 reusing=self._reusing,
                 ending=self._ending,
                 holding=self._holding,
-                news=self._news + [self._made_event(m) for m in making],
+                news=self._news,
                 release=release,
                 end_run=end_run,
             )
             reach("commit.after")
             self._reusing, self._ending, self._holding, self._news = [], [], [], []
-            return self._take(verdicts)
-
-    def _made_event(self, made: Making) -> Event:
-        return self._event(
-            made.wanted,
-            "flowstone.materialization.stop",
-            "produced",
-            {"version": made.attempt.id, "millis": made.millis},
-        )
+            good = self._take(done.verdicts)
+        self._toolbox.telemetry.emit(done.news)
+        return good
 
     def _take(self, verdicts: Mapping[tuple[int, int], str]) -> bool:
         """Correct the replies of cells whose commit was refused."""
@@ -243,4 +262,5 @@ def _making(made: Finished) -> Making:
         metadata=made.facts,
         millis=made.millis,
         reads=made.reads,
+        told=made.told,
     )

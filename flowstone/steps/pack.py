@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 
 from flowstone.core.errors import FlowstoneError, NotSupported, WorkerLost
+from flowstone.core.events import Event, GateOpened, MaterializationStopped
 from flowstone.core.messages import (
     Busy,
     Cancelled,
@@ -205,7 +206,7 @@ class Pack:
             times=times,
             run_id=self._who.run,
         )
-        self._group.end(want, attempt, "failed", error=error)
+        self._group.end(want, attempt, "failed", error=error, retryable=False)
         return Raised(retryable=False)
 
     def _input_trouble(self, cell: Cell) -> Reply | None:
@@ -306,6 +307,13 @@ class Pack:
             millis=done.millis,
             facts=done.facts,
             reads=reads,
+            told=MaterializationStopped(
+                **self._group.place(what.want),
+                outcome="produced",
+                attempt=what.want.number,
+                version=what.attempt.id,
+                millis=done.millis,
+            ),
         )
         try:
             self._shelf.put(made, done.value)
@@ -328,12 +336,28 @@ class Pack:
                 gate=gate,
                 timeout_seconds=seconds,
                 on_timeout=on_timeout,
+                told=self._opening(what, gate, seconds),
             )
         )
         return Held(gate=gate)
 
+    def _opening(self, what: Invocation, gate: str, seconds: float | None) -> Event:
+        """Tell that a gate opens."""
+        return GateOpened(
+            **self._group.place(what.want),
+            outcome="held",
+            gate=gate,
+            timeout_millis=None if seconds is None else round(seconds * 1000),
+        )
+
     def _fold_failure(self, what: Invocation, bad: Failure) -> Reply:
-        self._group.end(what.want, what.attempt, "failed", error=bad.error)
+        self._group.end(
+            what.want,
+            what.attempt,
+            "failed",
+            error=bad.error,
+            retryable=bad.retryable,
+        )
         after = -1 if bad.after is None else round(bad.after.total_seconds() * 1000)
         return Raised(retryable=bad.retryable, after=after)
 

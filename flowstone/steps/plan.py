@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from flowstone.core import plan as planning
 from flowstone.core.errors import UpstreamMissing
+from flowstone.core.events import BackfillStarted, Event, RunStarted
 from flowstone.core.messages import (
     Ended,
     MakePlan,
@@ -14,7 +17,7 @@ from flowstone.core.messages import (
 )
 from flowstone.core.partition import PartitionKey
 from flowstone.core.plan import Plan
-from flowstone.ledger.base import Event, RunRow, Version
+from flowstone.ledger.base import RunRow, Version
 from flowstone.steps.cells import note_absence
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
@@ -34,14 +37,10 @@ def make_plan(
     )
     row = toolbox.ledger.runs.get(request.run) or _row(call, request)
     given = _given(toolbox, plan, row.keys[0])
-    started = Event(
-        name=f"flowstone.{_verb(request)}.start",
-        asset=request.asset,
-        key=row.request.key or "-",
-        run=request.run,
-    )
+    started = _started(request, row)
     if not toolbox.ledger.runs.plan(row, plan, given, [started]):
         return Ended(status="cancelled", error=None)
+    toolbox.telemetry.emit([started])
     missing = _missing(plan, given)
     if missing:
         return _end_without(toolbox, row, request, missing)
@@ -69,8 +68,15 @@ def _absent(toolbox: Toolbox, call: Call, request: Request) -> NotHere:
     return absent
 
 
-def _verb(request: Request) -> str:
-    return "backfill" if request.verb == "backfill" else "run"
+def _started(request: Request, row: RunRow) -> Event:
+    key, at = row.request.key or "-", datetime.now(UTC)
+    if request.verb == "backfill":
+        return BackfillStarted(
+            asset=request.asset, key=key, run=request.run, at=at, keys=len(row.keys)
+        )
+    return RunStarted(
+        asset=request.asset, key=key, run=request.run, at=at, verb=request.verb
+    )
 
 
 def _row(call: Call, request: Request) -> RunRow:
@@ -113,7 +119,7 @@ def _end_without(
         missing=tuple(missing),
         run_id=request.run,
     )
-    toolbox.ledger.runs.end(row, "failed", error=error)
+    toolbox.telemetry.emit(toolbox.ledger.runs.end(row, "failed", error=error))
     return Ended(status="failed", error=error.to_data())
 
 

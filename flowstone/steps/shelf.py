@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flowstone.core.errors import StoreError
+from flowstone.core.events import Event
 from flowstone.core.plan import Node
 from flowstone.io import codecs
 from flowstone.io.base import IOManager, Slot, Stored, StoresMany, TakesEncoded
 from flowstone.ledger.base import Attempt, Version, Wanted
+from flowstone.steps.moving import Moved, Moves
 from flowstone.steps.toolbox import Job, Toolbox
 
 __all__ = ["Finished", "NotStorable", "Shelf", "stored_of"]
@@ -31,6 +33,7 @@ class Finished:
         encoded: its bytes, where it is handed on from memory and stored later.
         stored: where it is, once it is stored.
         reads: the versions it was made from, by parameter.
+        told: the event that says so.
     """
 
     wanted: Wanted
@@ -39,6 +42,7 @@ class Finished:
     millis: int
     facts: Mapping[str, object]
     reads: Sequence[tuple[str, str]]
+    told: Event
     encoded: codecs.Encoded | None = None
     stored: Stored | None = None
 
@@ -62,6 +66,7 @@ class Shelf:
         self._job = job
         self.versions = dict(pinned)
         self.finished: dict[tuple[int, int], Finished] = {}
+        self._moves = Moves(toolbox.telemetry, job.run.id)
 
     def manager(self, node: Node) -> IOManager:
         """Give the manager that keeps a node's values."""
@@ -90,10 +95,13 @@ class Shelf:
             return codecs.decode(made.encoded, want)
         if made is not None:
             assert made.stored is not None
-            return self.manager(node).load(made.stored, want)
+            with self._moves.loading(lambda: _moved(made), made.stored.bytes):
+                return self.manager(node).load(made.stored, want)
         version = self.versions[cell]
         assert version is not None
-        return self._toolbox.io[version.io].load(stored_of(version), want)
+        at = Moved(node.asset, version.key, version.io, version.id)
+        with self._moves.loading(lambda: at, version.size):
+            return self._toolbox.io[version.io].load(stored_of(version), want)
 
     def put(self, made: Finished, value: object) -> None:
         """Take a value in: its bytes, or what its manager made of it.
@@ -106,10 +114,12 @@ class Shelf:
             if isinstance(manager, TakesEncoded):
                 made.encoded = codecs.encode(value)
                 if len(made.encoded.data) > _IN_MEMORY:
-                    made.stored = manager.store(made.encoded, self._slot(made))
+                    with self._moves.storing(lambda: _sizes([made])):
+                        made.stored = manager.store(made.encoded, self._slot(made))
                     made.encoded = None
             else:
-                made.stored = manager.store(value, self._slot(made))
+                with self._moves.storing(lambda: _sizes([made])):
+                    made.stored = manager.store(value, self._slot(made))
         except _BAD_VALUE as error:
             raise NotStorable from error
         self.finished[made.wanted.cell] = made
@@ -121,14 +131,17 @@ class Shelf:
             if made.stored is None:
                 by_manager.setdefault(made.node.io, []).append(made)
         for name, values in by_manager.items():
-            manager = self._toolbox.io[name]
-            pairs = [(made.encoded, self._slot(made)) for made in values]
-            if isinstance(manager, StoresMany):
-                found = list(manager.store_many(pairs))
-            else:
-                found = [manager.store(value, slot) for value, slot in pairs]
-            for made, stored in zip(values, found, strict=True):
-                made.stored = stored
+            with self._moves.storing(lambda moved=values: _sizes(moved)):
+                self._store(self._toolbox.io[name], values)
+
+    def _store(self, manager: IOManager, values: Sequence[Finished]) -> None:
+        pairs = [(made.encoded, self._slot(made)) for made in values]
+        if isinstance(manager, StoresMany):
+            found = list(manager.store_many(pairs))
+        else:
+            found = [manager.store(value, slot) for value, slot in pairs]
+        for made, stored in zip(values, found, strict=True):
+            made.stored = stored
 
     def forget(self, cell: tuple[int, int]) -> None:
         """Give up a value that will not be this run's."""
@@ -141,6 +154,14 @@ class Shelf:
             version=made.attempt.id,
             path=made.attempt.path,
         )
+
+
+def _moved(made: Finished) -> Moved:
+    return Moved(made.node.asset, made.wanted.key, made.node.io, made.attempt.id)
+
+
+def _sizes(values: Sequence[Finished]) -> list[tuple[Moved, int | None]]:
+    return [(_moved(m), m.stored.bytes if m.stored else None) for m in values]
 
 
 def stored_of(version: Version) -> Stored:

@@ -17,6 +17,7 @@ from flowstone.steps.end import end_run
 from flowstone.steps.gates import settle_gates
 from flowstone.steps.pack import run_assets
 from flowstone.steps.plan import make_plan, read_plan
+from flowstone.steps.retelling import retell
 from flowstone.steps.toolbox import Call, Toolbox
 from flowstone.steps.watch import Flag
 
@@ -51,4 +52,6 @@ def take_step(
             cancelled=cancelled,
             region=region,
         )
+        if attempt > 1:
+            retell(toolbox, step)
         return cast("R", STEPS[type(step)](toolbox, call, step))

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from flowstone.core.errors import ConfigurationError
+from flowstone.core.errors import ConfigurationError, FlowstoneError
 from flowstone.core.pipeline import Pipeline
 from flowstone.core.plan import Plan
 from flowstone.core.token import derive_token
@@ -16,6 +16,7 @@ from flowstone.ledger.base import Dispatch, RunRow
 from flowstone.ledger.sql import SqlLedger
 from flowstone.steps.background import Background
 from flowstone.steps.watch import Flag, Region, Watch
+from flowstone.telemetry import PROCESS, Handlers
 
 __all__ = ["Call", "Job", "Toolbox"]
 
@@ -65,6 +66,7 @@ class Toolbox:
         keys: keys that sign tokens, by id; the first one signs.
         background: the loop on which `async def` assets run.
         watch: beats for every call, and stops what was cancelled.
+        telemetry: who is told of what its steps record.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Toolbox:
     keys: Mapping[str, bytes]
     background: Background = field(default_factory=Background)
     watch: Watch = field(default_factory=Watch)
+    telemetry: Handlers = field(default_factory=lambda: Handlers(PROCESS))
     _jobs: OrderedDict[str, Job] = field(default_factory=OrderedDict[str, Job])
     _plans: OrderedDict[str, Plan] = field(default_factory=OrderedDict[str, Plan])
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -104,6 +107,18 @@ class Toolbox:
         with self._lock:
             known = self._plans.get(digest)
         return known or Plan.from_body(self.ledger.runs.plan_body(digest))
+
+    def end(
+        self,
+        run: RunRow,
+        status: str,
+        *,
+        error: FlowstoneError | None = None,
+        reason: str = "",
+    ) -> None:
+        """Write the end of a run that no step of its own ends, and tell of it."""
+        ended = self.ledger.runs.end(run, status, error=error, reason=reason)
+        self.telemetry.emit(ended)
 
     def token(self, gate: str) -> str:
         """Give the token of a gate.

@@ -21,7 +21,7 @@ from dev.flights.pages import reports_table
 from dev.flights.pipeline import DailyReport
 from dev.flights.play import Play
 from flowstone import Context
-from flowstone.ledger.base import Event
+from flowstone.telemetry import Event
 
 DAY = date(2013, 2, 8)
 SIX, SEVEN = (datetime(2013, 2, 8, hour, tzinfo=UTC) for hour in (6, 7))

@@ -123,7 +123,7 @@ async def _mend(toolbox: Toolbox, backend: TemporalBackend, run: RunRow) -> None
         return
     if run.status != "starting":
         await asyncio.to_thread(
-            lambda: runs.end(run, "terminated", reason="its workflow is gone")
+            lambda: toolbox.end(run, "terminated", reason="its workflow is gone")
         )
         return
     try:
