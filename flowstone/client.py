@@ -36,7 +36,8 @@ Suspended: TypeAlias = Approval[T] | Signal[T] | Skip | Snooze
 class Client:
     """What one may ask of an app; had from `app.local()` or `app.connect()`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `audit`.
+    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `audit`, and `telemetry`,
+    whose handlers are told of what this client's own process does.
 
     Args:
         toolbox: the app's assets and infrastructure.
@@ -66,6 +67,7 @@ class Client:
         self.gates = Gates(toolbox, backend, actor)
         self.audit = Audit(toolbox)
         self.runs = Runs(toolbox, self._run_of)
+        self.telemetry = toolbox.telemetry
 
     @property
     def pipeline(self) -> Pipeline:

@@ -30,7 +30,8 @@ class SyncClient:
 
     `Client` without `await`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `audit`.
+    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `audit`, and `telemetry`,
+    whose handlers are told of what this client's own process does.
     """
 
     def __init__(self, portal: Portal, client: Client) -> None:
@@ -40,6 +41,7 @@ class SyncClient:
         self.gates = SyncGates(portal, client.gates)
         self.audit = SyncAudit(portal, client.audit)
         self.runs = SyncRuns(portal, client.runs)
+        self.telemetry = client.telemetry
 
     @property
     def pipeline(self) -> Pipeline:

@@ -13,6 +13,8 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from flowstone.stack import PostgresServer, TemporalServer
+from flowstone.testing import Servers
+from tests.harness import upgrade
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +63,13 @@ def temporal_server(
 def temporal_address(temporal_server: TemporalServer) -> str:
     """Give the host and port of the session's Temporal."""
     return temporal_server.address
+
+
+@pytest.fixture(scope="session")
+def flowstone_servers(postgres: PostgresServer, temporal_address: str) -> Servers:
+    """Give the testing kit the session's servers."""
+    upgrade(postgres.url)
+    return Servers(temporal_address=temporal_address, ledger_url=postgres.url)
 
 
 def pytest_unconfigure() -> None:

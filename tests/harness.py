@@ -1,18 +1,14 @@
-"""Real processes for tests: workers that can be killed, frozen and thawed."""
+"""What tests of this repository need beside the testing kit."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psycopg
 
-from flowstone import SqlLedger
+from flowstone import SqlLedger, testing
 
 __all__ = ["ROOT", "WorkerProcess", "eventually", "query", "upgrade"]
 
@@ -50,70 +46,8 @@ def upgrade(url: str) -> None:
         ledger.close()
 
 
-class WorkerProcess:
-    """A worker in a process of its own.
-
-    Args:
-        app: what it serves, as `package.module:name`.
-        folder: where its log goes.
-        environment: beside this process's own.
-    """
+class WorkerProcess(testing.WorkerProcess):
+    """A worker as it is deployed, in a process of its own."""
 
     def __init__(self, app: str, folder: Path, environment: Mapping[str, str]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._log = folder / f"worker-{time.monotonic_ns()}.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "workers", app],
-                cwd=ROOT,
-                env={**os.environ, **environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-            )
-
-    @property
-    def log(self) -> str:
-        """What it has said."""
-        return self._log.read_text()
-
-    def wait_ready(self) -> WorkerProcess:
-        """Wait until it serves."""
-        eventually(
-            lambda: "serving" in self.log or self.process.poll() is not None,
-            what=f"the start of a worker\n{self.log}",
-        )
-        if self.process.poll() not in {None, -signal.SIGKILL}:
-            raise AssertionError(f"the worker ended\n{self.log}")
-        return self
-
-    def wait_killed(self) -> None:
-        """Wait until it was killed, by itself or by the test."""
-        eventually(
-            lambda: self.process.poll() is not None,
-            within=90,
-            what=f"the end of {self.process.args}",
-        )
-        if self.process.returncode != -signal.SIGKILL:
-            raise AssertionError(f"it ended by itself\n{self.log}")
-
-    def is_stopped(self) -> bool:
-        """Tell whether it is frozen."""
-        status = Path(f"/proc/{self.process.pid}/stat").read_text()
-        return status.rpartition(")")[2].split()[0] == "T"
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """Kill it with SIGKILL."""
-        self.process.kill()
-        self.process.wait()
-
-    def end(self) -> None:
-        """End it, whatever state it is in."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-        self.process.wait()
+        super().__init__(app, folder, environment, command=("-m", "workers"), cwd=ROOT)

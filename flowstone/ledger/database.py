@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ __all__ = ["Database"]
 T = TypeVar("T")
 
 _TRIES = 5
+_ONE_AT_A_TIME = threading.Lock()
+"""Alembic keeps the environment of an upgrade in its modules, for one thread only."""
 
 
 class Database:
@@ -105,7 +108,8 @@ class Database:
         """Bring the schema to the newest revision; safe when several try at once."""
         if self.revision() == REVISION:
             return
-        self.transact(_upgrade)
+        with _ONE_AT_A_TIME:
+            self.transact(_upgrade)
 
 
 def _upgrade(conn: Connection) -> None:

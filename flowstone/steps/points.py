@@ -11,7 +11,22 @@ import os
 import signal
 import threading
 
-__all__ = ["reach"]
+__all__ = ["CRASH", "FREEZE", "POINTS", "reach"]
+
+POINTS = (
+    "start.before",
+    "start.after",
+    "open.before",
+    "user.before",
+    "user.after",
+    "store.before",
+    "commit.before",
+    "commit.after",
+    "reply.before",
+)
+"""The points there are, in the order in which a run passes them."""
+
+CRASH, FREEZE = "FLOWSTONE_CRASH_AT", "FLOWSTONE_FREEZE_AT"
 
 
 class _Points:
@@ -23,8 +38,8 @@ class _Points:
         self._wanted = {
             name: (signal_number, int(nth or 1))
             for variable, signal_number in (
-                ("FLOWSTONE_CRASH_AT", signal.SIGKILL),
-                ("FLOWSTONE_FREEZE_AT", signal.SIGSTOP),
+                (CRASH, signal.SIGKILL),
+                (FREEZE, signal.SIGSTOP),
             )
             if (text := os.environ.get(variable))
             for name, _, nth in [text.partition(":")]

@@ -22,7 +22,7 @@ from flowstone.io import (
     TakesEncoded,
     lives_in_process,
 )
-from tests.conformance.io_suite import CHECKS, round_trip
+from flowstone.testing.io_suite import CHECKS, round_trip
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

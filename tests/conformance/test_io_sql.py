@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from flowstone.core.errors import CodecError, ConfigurationError, ValueNotFound
 from flowstone.io import PostgresIO, SqliteIO
-from tests.conformance.io_suite import new_slot, round_trip
+from flowstone.testing.io_suite import new_slot, round_trip
 
 # --- SQLite -------------------------------------------------------------------------
 

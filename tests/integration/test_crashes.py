@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from flowstone.stack import PostgresServer
+from flowstone.testing import crash_at, freeze_at
 from tests.apps import crashy
-from tests.harness import WorkerProcess, eventually, query, upgrade
+from tests.harness import WorkerProcess, query, upgrade
 
 pytestmark = [
     pytest.mark.service,
@@ -21,21 +23,23 @@ pytestmark = [
 DAY = "2025-01-15"
 APP = "tests.apps.crashy:app"
 
-KILLS = {
-    "before-open": {"FLOWSTONE_CRASH_AT": "open.before:1"},
+KILLS: Mapping[str, Mapping[str, str]] = {
+    "before-open": crash_at("open.before").environment,
     "inside-user-code": {"CRASHY_KILL_IN": "second"},
-    "with-finished-uncommitted-members": {
-        "FLOWSTONE_CRASH_AT": "store.before:1",
-    },
-    "between-store-and-commit": {"FLOWSTONE_CRASH_AT": "commit.before:1"},
-    "between-commit-and-reply": {"FLOWSTONE_CRASH_AT": "reply.before:1"},
-    "after-commit": {"FLOWSTONE_CRASH_AT": "commit.after:1"},
+    "with-finished-uncommitted-members": crash_at("store.before").environment,
+    "between-store-and-commit": crash_at("commit.before").environment,
+    "between-commit-and-reply": crash_at("reply.before").environment,
+    "after-commit": crash_at("commit.after").environment,
 }
-FREEZES = {
-    "before-open": {"FLOWSTONE_FREEZE_AT": "open.before:1"},
+FREEZES: Mapping[str, Mapping[str, str]] = {
+    "before-open": freeze_at("open.before").environment,
     "inside-user-code": {"CRASHY_FREEZE_IN": "second"},
-    "before-commit": {"FLOWSTONE_FREEZE_AT": "commit.before:1"},
+    "before-commit": freeze_at("commit.before").environment,
 }
+
+
+KILLED = [f"kill-{name}" for name in KILLS]
+FROZEN = [f"freeze-{name}" for name in FREEZES]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,7 @@ class Seen:
     versions: list[tuple[object, ...]]
     claims: list[tuple[object, ...]]
     attempts: list[tuple[object, ...]]
+    produced: list[tuple[object, ...]]
     log: list[str]
 
 
@@ -92,6 +97,13 @@ class Scene:
                 "GROUP BY state ORDER BY state",
                 mine,
             ),
+            produced=query(
+                self.url,
+                "SELECT r.pipeline || '/' || e.asset, count(*) FROM flowstone_events e "
+                "JOIN flowstone_runs r ON r.id = e.run WHERE r.pipeline = %s "
+                "AND e.outcome = 'produced' GROUP BY 1 ORDER BY 1",
+                self.name,
+            ),
             log=(self.folder / "ran").read_text().split(),
         )
 
@@ -101,7 +113,7 @@ def one_each(name: str) -> list[tuple[object, ...]]:
     return [(f"{name}/{asset}", 1) for asset in names]
 
 
-async def killed(scene: Scene, environment: dict[str, str]) -> Seen:
+async def killed(scene: Scene, environment: Mapping[str, str]) -> Seen:
     """Run while the worker is killed, and another one comes."""
     doomed = await asyncio.to_thread(lambda: scene.worker(**environment))
     workers = [doomed]
@@ -118,7 +130,7 @@ async def killed(scene: Scene, environment: dict[str, str]) -> Seen:
             worker.end()
 
 
-async def frozen(scene: Scene, environment: dict[str, str]) -> Seen:
+async def frozen(scene: Scene, environment: Mapping[str, str]) -> Seen:
     """Run while the worker is frozen past its heartbeat, and thawed at the end."""
     doomed = await asyncio.to_thread(lambda: scene.worker(**environment))
     workers = [doomed]
@@ -127,9 +139,7 @@ async def frozen(scene: Scene, environment: dict[str, str]) -> Seen:
             scene.address
         ) as stone:
             run = await stone.materialize_all(crashy.last, DAY)
-            await asyncio.to_thread(
-                lambda: eventually(doomed.is_stopped, what="the freeze")
-            )
+            await asyncio.to_thread(doomed.wait_frozen)
             workers.append(await asyncio.to_thread(scene.worker))
             value = await run.result()
             doomed.thaw()
@@ -155,7 +165,7 @@ def disturbed(
     async def play() -> dict[str, Seen]:
         found: dict[str, Seen] = {}
 
-        async def one(kind: str, name: str, environment: dict[str, str]) -> None:
+        async def one(kind: str, name: str, environment: Mapping[str, str]) -> None:
             scene = Scene(
                 name=f"{kind}-{name}",
                 url=url,
@@ -193,6 +203,12 @@ def test_a_thawed_worker_is_too_late(disturbed: dict[str, Seen], when: str) -> N
     assert seen.value == crashy.MADE
     assert seen.versions == one_each(f"freeze-{when}")
     assert seen.claims == []
+
+
+@pytest.mark.parametrize("scene", [*KILLED, *FROZEN])
+def test_each_value_is_told_of_once(disturbed: dict[str, Seen], scene: str) -> None:
+    """What is recorded as made was made: once for each asset, never for a late worker."""
+    assert disturbed[scene].produced == one_each(scene)
 
 
 def test_what_a_thawed_worker_had_made_is_discarded(

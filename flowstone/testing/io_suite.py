@@ -18,18 +18,39 @@ import pytest
 from pydantic import BaseModel
 
 from flowstone.core.errors import CodecError, ValueNotFound
-from flowstone.io import (
-    IOManager,
-    Slot,
-    Stored,
-    StoresMany,
-    TakesEncoded,
-    encode,
-)
+from flowstone.io import IOManager, Slot, Stored, StoresMany, TakesEncoded, encode
 
 pa: Any = import_module("pyarrow")  # it has no types
 
-__all__ = ["CHECKS", "new_slot", "round_trip"]
+__all__ = [
+    "CHECKS",
+    "Colour",
+    "Point",
+    "Row",
+    "Trade",
+    "check_arrow",
+    "check_corruption",
+    "check_delete",
+    "check_digest",
+    "check_facts",
+    "check_failed_store",
+    "check_hostile_paths",
+    "check_misfit",
+    "check_mutation",
+    "check_nan",
+    "check_round_trip",
+    "check_same_slot",
+    "check_store_many",
+    "check_store_many_fails",
+    "check_store_many_same_slot",
+    "check_takes_encoded",
+    "check_threads",
+    "check_unknown_location",
+    "check_versions",
+    "new_slot",
+    "round_trip",
+    "through_json",
+]
 
 
 class Colour(Enum):
