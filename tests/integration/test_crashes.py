@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,15 @@ class Scene:
             },
         )
 
+    def wait_late(self) -> None:
+        """Wait until a thawed worker has tried to commit what it had."""
+        if self.name != "freeze-before-commit":
+            time.sleep(3)
+            return
+        late = "SELECT 1 FROM flowstone_attempts WHERE asset LIKE %s AND state = %s"
+        mine = f"{self.name}/%"
+        eventually(lambda: query(self.url, late, mine, "discarded"), what="its commit")
+
     def seen(self, value: object) -> Seen:
         """Look at what is left."""
         mine = f"{self.name}/%"
@@ -135,7 +145,7 @@ async def frozen(scene: Scene, environment: dict[str, str]) -> Seen:
             workers.append(await asyncio.to_thread(scene.worker))
             value = await run.result()
             doomed.thaw()
-            await asyncio.sleep(3)
+            await asyncio.to_thread(scene.wait_late)
             again = await stone.value(crashy.last, DAY)
             assert value == again
             return scene.seen(value)
