@@ -7,17 +7,25 @@ the gate's id only. A lost, doubled or late bell changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select, update
 
 from flowstone.core.errors import AlreadyDecided, RunClosed
-from flowstone.ledger.base import Gate
+from flowstone.ledger.base import Dispatch, Gate, Holding
+from flowstone.ledger.claims import hold
 from flowstone.ledger.database import Database
 from flowstone.ledger.rows import clock, dump, gate_of
 from flowstone.ledger.schema import answers, audit, gates, outbox
+from flowstone.ledger.turn import Turn
 
-__all__ = ["Gates"]
+__all__ = ["Gates", "open_gates"]
+
+_OPEN_AGAIN = (
+    # One that has expired is opened again, by whoever decided so.
+    "(id) DO UPDATE SET state = 'waiting', deadline = excluded.deadline, "
+    "decided_at = NULL, winner = '' WHERE flowstone_gates.state = 'expired'"
+)
 
 
 class Gates:
@@ -197,3 +205,32 @@ class Gates:
         query = select(answers.c.gate).where(answers.c.gate == gate)
         with self._database.reading() as conn:
             return conn.execute(query).first() is not None
+
+
+def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> None:
+    """Have cells wait at their gates, within a transaction."""
+    rows = [
+        {
+            "id": h.gate,
+            "run": who.run,
+            "node": h.wanted.node,
+            "key_number": h.wanted.key_number,
+            "item": -1,
+            "asset": h.wanted.asset,
+            "key": h.wanted.key,
+            "pipeline": turn.pipeline,
+            "workflow": who.workflow,
+            "state": "waiting",
+            "on_timeout": h.on_timeout,
+            "opened_at": turn.at,
+            "deadline": None
+            if h.timeout_seconds is None
+            else turn.at + timedelta(seconds=h.timeout_seconds),
+            "winner": "",
+            "seen": False,
+            "input_version": "",
+        }
+        for h in held
+    ]
+    turn.dialect.insert(turn.conn, gates, rows, _OPEN_AGAIN)
+    hold(turn, held)

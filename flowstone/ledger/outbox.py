@@ -12,9 +12,9 @@ from datetime import timedelta
 from sqlalchemy import Connection, delete, select, update
 
 from flowstone.ledger.base import RunRow
+from flowstone.ledger.closing import LIVE
 from flowstone.ledger.database import Database
 from flowstone.ledger.rows import clock, run_of
-from flowstone.ledger.runs import LIVE
 from flowstone.ledger.schema import claims, gates, outbox, runs
 
 __all__ = ["Bell", "Outbox"]
