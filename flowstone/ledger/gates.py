@@ -42,7 +42,8 @@ class Gates:
     def get(self, gate: str) -> Gate | None:
         """Give a gate, if it was opened."""
         with self._database.reading() as conn:
-            row = conn.execute(select(gates).where(gates.c.id == gate)).first()
+            query = select(gates).where(gates.c.id == gate)
+            row = conn.execute(query).mappings().first()
         return None if row is None else gate_of(row)
 
     def waiting(self, pipeline: str, limit: int = 1000) -> list[Gate]:
@@ -54,7 +55,7 @@ class Gates:
             .limit(limit)
         )
         with self._database.reading() as conn:
-            return [gate_of(row) for row in conn.execute(query)]
+            return [gate_of(row) for row in conn.execute(query).mappings()]
 
     def answer(self, gate: str, payload: str, actor: str) -> Gate | None:
         """Decide a gate with a payload; keep the answer where it is not open yet.
@@ -75,7 +76,7 @@ class Gates:
     ) -> Gate | None:
         at = clock(conn)
         query = self._dialect.locked(select(gates).where(gates.c.id == gate))
-        row = conn.execute(query).first()
+        row = conn.execute(query).mappings().first()
         if row is None:
             self._keep(conn, gate, payload, actor, at)
             return None
@@ -90,7 +91,7 @@ class Gates:
             raise AlreadyDecided(gate=gate, winner="its deadline has passed")
         winner = f"answered by {actor or 'the holder of its token'}"
         self.decide(conn, found, winner, payload, at, actor)
-        self._ring(conn, row.pipeline, found, at)
+        self._ring(conn, row["pipeline"], found, at)
         return found
 
     def _keep(
@@ -166,7 +167,7 @@ class Gates:
                 .where(self._dialect.among(gates.c.id, sorted(ids)))
                 .order_by(gates.c.id)
             )
-            found = [gate_of(row) for row in conn.execute(query)]
+            found = [gate_of(row) for row in conn.execute(query).mappings()]
             early = self._early(conn, [g.id for g in found if g.state == "waiting"])
             for gate in found:
                 if gate.state != "waiting":
@@ -178,7 +179,7 @@ class Gates:
                 elif expired:
                     self.decide(conn, gate, "its deadline", None, at, "clock")
             again = select(gates).where(self._dialect.among(gates.c.id, sorted(ids)))
-            settled = {g.id: g for g in (gate_of(r) for r in conn.execute(again))}
+            settled = {g.id: g for g in map(gate_of, conn.execute(again).mappings())}
             self._seen(conn, [g for g in settled.values() if g.state != "waiting"])
             return settled
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from statistics import median_low
-from typing import cast
 
 from sqlalchemy import func, select
 
 from flowstone.core.table import State
 from flowstone.ledger.base import Event, RunRow, Version
 from flowstone.ledger.database import Database
-from flowstone.ledger.rows import load, run_of
+from flowstone.ledger.rows import event_of, load, run_of
 from flowstone.ledger.schema import attempts, events, plans, run_nodes, runs
 from flowstone.ledger.versions import current_versions
 
@@ -35,7 +33,7 @@ class RunReader:
     def get(self, run: str) -> RunRow | None:
         """Give a run, if there is one of this id."""
         with self._database.reading() as conn:
-            row = conn.execute(select(runs).where(runs.c.id == run)).first()
+            row = conn.execute(select(runs).where(runs.c.id == run)).mappings().first()
         return None if row is None else run_of(row)
 
     def by_key(self, pipeline: str, user_key: str) -> RunRow | None:
@@ -44,7 +42,7 @@ class RunReader:
             runs.c.pipeline == pipeline, runs.c.user_key == user_key
         )
         with self._database.reading() as conn:
-            row = conn.execute(query).first()
+            row = conn.execute(query).mappings().first()
         return None if row is None else run_of(row)
 
     def recent(
@@ -58,7 +56,7 @@ class RunReader:
             query = query.where(runs.c.status == status)
         query = query.order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
         with self._database.reading() as conn:
-            return [run_of(row) for row in conn.execute(query)]
+            return [run_of(row) for row in conn.execute(query).mappings()]
 
     def plan_body(self, digest: str) -> str:
         """Give the body of a plan."""
@@ -146,16 +144,4 @@ class RunReader:
         """Give what happened in a run, in order."""
         query = select(events).where(events.c.run == run).order_by(events.c.seq)
         with self._database.reading() as conn:
-            return [_event(row._mapping) for row in conn.execute(query)]
-
-
-def _event(row: Mapping[str, object]) -> Event:
-    return Event(
-        name=str(row["name"]),
-        asset=str(row["asset"]),
-        key=str(row["key"]),
-        run=str(row["run"]),
-        outcome=str(row["outcome"]),
-        at=cast("datetime", row["at"]),
-        data=load(str(row["data"])),
-    )
+            return [event_of(row) for row in conn.execute(query).mappings()]

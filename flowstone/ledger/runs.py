@@ -44,14 +44,14 @@ class Runs(RunReader):
             self._dialect.insert(conn, audit, [_begun(run, at)])
 
     def _find(self, conn: Connection, run: RunRow) -> RunRow:
-        here = conn.execute(select(runs).where(runs.c.id == run.id)).first()
+        query = select(runs).where(runs.c.id == run.id)
+        here = conn.execute(query).mappings().first()
         if here is None:
-            here = conn.execute(
-                select(runs).where(
-                    runs.c.pipeline == run.request.pipeline,
-                    runs.c.user_key == run.user_key,
-                )
-            ).one()
+            query = select(runs).where(
+                runs.c.pipeline == run.request.pipeline,
+                runs.c.user_key == run.user_key,
+            )
+            here = conn.execute(query).mappings().one()
         return run_of(here)
 
     def forget(self, run: str) -> None:

@@ -36,7 +36,7 @@ def current_versions(
             dialect.among(pointers.c.key, sorted({k for _, k in places})),
         )
     )
-    found = (version_of(row) for row in conn.execute(query))
+    found = map(version_of, conn.execute(query).mappings())
     return {(v.asset, v.key): v for v in found}
 
 
@@ -47,7 +47,7 @@ def versions_by_id(
     if not ids:
         return {}
     query = select(versions).where(dialect.among(versions.c.id, sorted(set(ids))))
-    return {v.id: v for v in map(version_of, conn.execute(query))}
+    return {v.id: v for v in map(version_of, conn.execute(query).mappings())}
 
 
 def add_versions(turn: Turn, who: Dispatch, good: Sequence[Making]) -> None:
