@@ -67,7 +67,8 @@ def test_another_payload_converter_is_refused() -> None:
 
 def test_flows_run_in_the_sandbox() -> None:
     """A worker's sandbox lets the pure words pass, and flows fail by house errors."""
-    config = Replayer(workflows=WORKFLOWS, plugins=[FlowstonePlugin()]).config()
+    plain = Replayer(workflows=WORKFLOWS).config()
+    config = FlowstonePlugin().configure_replayer(plain)
     runner = config.get("workflow_runner")
 
     assert isinstance(runner, SandboxedWorkflowRunner)
