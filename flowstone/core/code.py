@@ -52,7 +52,9 @@ def _version(code: CodeType, filename: str) -> str:
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except (OSError, SyntaxError, TypeError):
         return _hash(_compiled(code))
-    found = next((n for n in ast.walk(tree) if isinstance(n, _Definition)), None)
+    # By its name: a lambda may be on the line of somebody else's definition.
+    named = (n for n in ast.walk(tree) if isinstance(n, _Definition))
+    found = next((n for n in named if n.name == code.co_name), None)
     if found is None:
         return _hash(_compiled(code))
     found.name, found.decorator_list = "_", []
