@@ -185,7 +185,7 @@ def below(plan: Skeleton) -> list[set[int]]:
     return found
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(skeletons(most=8), st.integers(1, 3))
 def test_nothing_waits_for_a_stranger(plan: Skeleton, keys: int) -> None:
     """Who shares a pack with an unknown asset needs it, or is needed by it.
@@ -213,7 +213,7 @@ def test_nothing_waits_for_a_stranger(plan: Skeleton, keys: int) -> None:
             assert all(node in needs[other] for other in waiting)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(plays(), MOVES)
 def test_what_is_needed_comes_first_in_a_pack(play: Play, moves: list[int]) -> None:
     """No cell of a pack needs one that comes after it."""

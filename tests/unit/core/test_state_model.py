@@ -11,7 +11,7 @@ from tests.unit.core.model import Play, ends_of
 from tests.unit.core.plays import MOVES, hostile_plays, plays
 from tests.unit.core.world import World
 
-often = settings(deadline=None, max_examples=250)
+often = settings(deadline=None, max_examples=150)
 
 
 def ended(world: World) -> list[State]:
