@@ -45,7 +45,7 @@ async def keep(
 
 def _portable(history: str) -> str:
     """Leave out stack traces: they tell of the machine, and no replay reads them."""
-    return re.sub(r'"stackTrace": "(?:[^"\\\\]|\\\\.)*"', '"stackTrace": ""', history)
+    return re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history)
 
 
 @asynccontextmanager

@@ -261,10 +261,18 @@ def shared_toolbox(app: Flowstone) -> Toolbox:
     if problems:
         raise ConfigurationError(problems=problems)
     assert ledger is not None
-    ledger.check()
+    _check(ledger)
     return Toolbox(
         name=app.name, pipeline=app.pipeline, ledger=ledger, io=io, keys=keys
     )
+
+
+def _check(ledger: SqlLedger) -> None:
+    try:
+        ledger.check()
+    except BaseException:
+        ledger.close()
+        raise
 
 
 def _local_managers(app: Flowstone, io: Mapping[str, IOManager]) -> list[str]:

@@ -114,13 +114,7 @@ def backfill(
         outcome = await follow(run, board, app=app, local=local is not None, look=look)
         return await _ended(run, outcome, keys), failure_of(outcome)
 
-    data, failure = ask(owner, local, make)
-    if as_json:
-        emit(data)
-        raise typer.Exit(0 if failure is None else FAILED)
-    _show(data)
-    if failure is not None:
-        raise failure
+    _conclude(*ask(owner, local, make), as_json=as_json)
 
 
 def _keys(
@@ -184,6 +178,17 @@ async def _ended(
                 }
             )
     return {**ended_data(run, outcome), "partitions": rows}
+
+
+def _conclude(
+    data: dict[str, object], failure: FlowstoneError | None, *, as_json: bool
+) -> None:
+    if as_json:
+        emit(data)
+        raise typer.Exit(0 if failure is None else FAILED)
+    _show(data)
+    if failure is not None:
+        raise failure
 
 
 def _show(data: Mapping[str, object]) -> None:

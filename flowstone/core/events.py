@@ -43,7 +43,7 @@ __all__ = [
     "RunStopped",
     "StoreStarted",
     "StoreStopped",
-    "event_of",
+    "of_kind",
 ]
 
 
@@ -277,7 +277,7 @@ KINDS: Mapping[str, type[Event]] = {
 """The class of each dotted name."""
 
 
-def event_of(event: Event) -> Event:
+def of_kind(event: Event) -> Event:
     """Give an event as its own kind, with the facts that it has there.
 
     Args:

@@ -14,6 +14,7 @@ from flowstone.core.messages import Request
 __all__ = [
     "Attempt",
     "Claimed",
+    "Commit",
     "Committed",
     "Dispatch",
     "Ending",
@@ -220,6 +221,29 @@ class Holding:
     timeout_seconds: float | None
     on_timeout: str
     told: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What a dispatch commits together, in one transaction.
+
+    Attributes:
+        making: values that were written.
+        reusing: versions that are taken as they are.
+        ending: attempts that ended without a value.
+        holding: attempts that ended at a gate.
+        news: events to record whatever is refused.
+        release: whether every claim of the dispatch is let go.
+        end_run: whether the run is ended as succeeded, if nothing was refused.
+    """
+
+    making: Sequence[Making] = ()
+    reusing: Sequence[tuple[Wanted, Version]] = ()
+    ending: Sequence[Ending] = ()
+    holding: Sequence[Holding] = ()
+    news: Sequence[Event] = ()
+    release: bool = False
+    end_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

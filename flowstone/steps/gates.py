@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 
-from flowstone.core.errors import CodecError, GateTimedOut
-from flowstone.core.events import Event, GateExtended
+from flowstone.core.errors import CodecError, GateTimedOut, NotSupported
+from flowstone.core.events import GateExtended
 from flowstone.core.hints import read_hints
 from flowstone.core.messages import (
     Cancelled,
@@ -63,6 +63,8 @@ def _is_decided(gate: Gate | None) -> bool:
 
 class _Answered(Pack):
     """Makes values from answers, by the companions of their assets."""
+
+    _waits = GateExtended
 
     def settle(
         self, cells: Sequence[Cell], gates: Mapping[At, Gate]
@@ -126,14 +128,17 @@ class _Answered(Pack):
         )
         return self._fold_failure(what, Failure(error=error, retryable=False))
 
-    def _opening(self, what: Invocation, gate: str, seconds: float | None) -> Event:
-        """Tell that a gate whose deadline has passed is waited at once more."""
-        return GateExtended(
-            **self._group.place(what.want),
-            outcome="held",
-            gate=gate,
-            timeout_millis=None if seconds is None else round(seconds * 1000),
+    def _fold_signal(
+        self, what: Invocation, seconds: float | None, key: str | None, on_timeout: str
+    ) -> Reply:
+        if not what.supplied:
+            return super()._fold_signal(what, seconds, key, on_timeout)
+        # Its gate is decided: it would be answered by the same payload, for ever.
+        refused = NotSupported(
+            what=f"Signal(...) from .on_signal of {what.asset.name!r}",
+            instead="Return the value, or raise.",
         )
+        return self._fold_final(what, refused)
 
     def _by_companion(
         self,

@@ -14,6 +14,8 @@ from typing import TypedDict
 from flowstone.core.errors import AssetFailed, FlowstoneError
 from flowstone.core.events import (
     Event,
+    GateExtended,
+    GateOpened,
     MaterializationFailed,
     MaterializationStarted,
     MaterializationStopped,
@@ -21,6 +23,7 @@ from flowstone.core.events import (
 from flowstone.core.messages import Left, Produced, Reply, Superseded
 from flowstone.ledger.base import (
     Attempt,
+    Commit,
     Dispatch,
     Ending,
     Holding,
@@ -33,14 +36,14 @@ from flowstone.steps.points import reach
 from flowstone.steps.shelf import Finished, Shelf
 from flowstone.steps.toolbox import Job, Toolbox
 
-__all__ = ["Group", "Place"]
+__all__ = ["Group"]
 
 _SECONDS = 0.05
 _SHOWN = 500
 """Characters of an error's text that its event repeats; the ledger has all of it."""
 
 
-class Place(TypedDict):
+class _Place(TypedDict):
     """Where and when something happened, as every event says it."""
 
     asset: str
@@ -86,7 +89,7 @@ class Group:
 
     def start(self, want: Wanted) -> None:
         """Take in that a function is called; it is recorded with how it ended."""
-        event = MaterializationStarted(**self.place(want), attempt=want.number)
+        event = MaterializationStarted(**self._place(want), attempt=want.number)
         with self._lock:
             self._news.append(event)
 
@@ -128,7 +131,7 @@ class Group:
             event = self._failed(want, error, retryable)
         else:
             event = MaterializationStopped(
-                **self.place(want),
+                **self._place(want),
                 outcome=state,
                 attempt=want.number,
                 reason=reason or None,
@@ -142,12 +145,35 @@ class Group:
     ) -> Event:
         raised = isinstance(error, AssetFailed)
         return MaterializationFailed(
-            **self.place(want),
+            **self._place(want),
             outcome="failed",
             attempt=want.number,
             error_type=error.error_type if raised else type(error).__name__,
             error=(error.error if raised else str(error))[:_SHOWN],
             retryable=retryable,
+        )
+
+    def produced(self, want: Wanted, attempt: Attempt, millis: int) -> Event:
+        """Tell of a value; it is recorded where it is committed."""
+        return MaterializationStopped(
+            **self._place(want),
+            outcome="produced",
+            attempt=want.number,
+            version=attempt.id,
+            millis=millis,
+        )
+
+    def waits(
+        self,
+        kind: type[GateOpened | GateExtended],
+        want: Wanted,
+        gate: str,
+        seconds: float | None,
+    ) -> Event:
+        """Tell of a wait at a gate; it is recorded where it is committed."""
+        millis = None if seconds is None else round(seconds * 1000)
+        return kind(
+            **self._place(want), outcome="held", gate=gate, timeout_millis=millis
         )
 
     def hold(self, holding: Holding) -> None:
@@ -160,9 +186,9 @@ class Group:
         """The waits that are not committed yet."""
         return list(self._holding)
 
-    def place(self, want: Wanted) -> Place:
+    def _place(self, want: Wanted) -> _Place:
         """Say where and when something happens to a cell: now."""
-        return Place(
+        return _Place(
             asset=self._job.plan.nodes[want.node].asset,
             key=want.key,
             run=self._who.run,
@@ -204,10 +230,8 @@ class Group:
             reach("store.before")
             self._shelf.store(made)
             reach("commit.before")
-            done = self._toolbox.ledger.packs.commit(
-                self._who,
-                self._toolbox.name,
-                [_making(m) for m in made],
+            what = Commit(
+                making=[_making(m) for m in made],
                 reusing=self._reusing,
                 ending=self._ending,
                 holding=self._holding,
@@ -215,6 +239,8 @@ class Group:
                 release=release,
                 end_run=end_run,
             )
+            packs = self._toolbox.ledger.packs
+            done = packs.commit(self._who, self._toolbox.name, what)
             reach("commit.after")
             self._reusing, self._ending, self._holding, self._news = [], [], [], []
             good = self._take(done.verdicts)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from flowstone.core.errors import FlowstoneError, NotSupported, WorkerLost
-from flowstone.core.events import Event, GateOpened, MaterializationStopped
+from flowstone.core.events import GateExtended, GateOpened
 from flowstone.core.messages import (
     Busy,
     Cancelled,
@@ -65,6 +65,9 @@ def run_assets(toolbox: Toolbox, call: Call, step: RunAssets) -> PackReply:
 
 class Pack:
     """One attempt at one pack."""
+
+    _waits: type[GateOpened | GateExtended] = GateOpened
+    """What it is told as when a cell waits at its gate."""
 
     def __init__(self, toolbox: Toolbox, call: Call, job: Job, who: Dispatch) -> None:
         self._toolbox = toolbox
@@ -307,13 +310,7 @@ class Pack:
             millis=done.millis,
             facts=done.facts,
             reads=reads,
-            told=MaterializationStopped(
-                **self._group.place(what.want),
-                outcome="produced",
-                attempt=what.want.number,
-                version=what.attempt.id,
-                millis=done.millis,
-            ),
+            told=self._group.produced(what.want, what.attempt, done.millis),
         )
         try:
             self._shelf.put(made, done.value)
@@ -336,19 +333,10 @@ class Pack:
                 gate=gate,
                 timeout_seconds=seconds,
                 on_timeout=on_timeout,
-                told=self._opening(what, gate, seconds),
+                told=self._group.waits(self._waits, what.want, gate, seconds),
             )
         )
         return Held(gate=gate)
-
-    def _opening(self, what: Invocation, gate: str, seconds: float | None) -> Event:
-        """Tell that a gate opens."""
-        return GateOpened(
-            **self._group.place(what.want),
-            outcome="held",
-            gate=gate,
-            timeout_millis=None if seconds is None else round(seconds * 1000),
-        )
 
     def _fold_failure(self, what: Invocation, bad: Failure) -> Reply:
         self._group.end(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 __all__ = ["CRASH", "FREEZE", "POINTS", "reach"]
 
@@ -27,6 +28,9 @@ POINTS = (
 """The points there are, in the order in which a run passes them."""
 
 CRASH, FREEZE = "FLOWSTONE_CRASH_AT", "FLOWSTONE_FREEZE_AT"
+
+
+_STOPS_WITHIN = 0.2
 
 
 class _Points:
@@ -53,6 +57,8 @@ class _Points:
         signal_number, nth = self._wanted[name]
         if passed == nth:
             os.kill(os.getpid(), signal_number)
+            # Threads are stopped one by one: this one should get no further.
+            time.sleep(_STOPS_WITHIN)
 
 
 _POINTS = _Points()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flowstone.core.events import KINDS, event_of
+from flowstone.core.events import KINDS, of_kind
 from flowstone.telemetry import (
     Event,
     GateOpened,
@@ -21,7 +21,7 @@ NOW = datetime(2025, 1, 15, 6, tzinfo=UTC)
 
 def test_a_kind_is_known_by_its_name() -> None:
     """A dotted name that was written down is read as its own class."""
-    read = event_of(
+    read = of_kind(
         Event(
             name="flowstone.materialization.stop",
             asset="report",
@@ -48,11 +48,11 @@ def test_a_kind_is_known_by_its_name() -> None:
 def test_what_another_release_wrote_is_kept() -> None:
     """A name and a fact that this release does not know are handed on as they are."""
     later = Event(name="flowstone.later", asset="a", extra={"new": 1})
-    more = event_of(
+    more = of_kind(
         Event(name="flowstone.run.start", asset="a", extra={"verb": "v", "new": 1})
     )
 
-    assert event_of(later) is later
+    assert of_kind(later) is later
     assert later.data == {"new": 1}
     assert isinstance(more, RunStarted)
     assert more.verb == "v"
@@ -82,7 +82,7 @@ def test_every_kind_has_its_own_name_and_is_frozen(name: str) -> None:
 
     assert name.startswith("flowstone.")
     assert event.name == name
-    assert type(event_of(Event(name=name, asset="a"))) is kind
+    assert type(of_kind(Event(name=name, asset="a"))) is kind
     with pytest.raises(AttributeError):
         event.asset = "b"
     assert all(f.kw_only for f in fields(kind))
