@@ -141,13 +141,19 @@ class MaterializationStopped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaterializationFailed(Event):
-    """An attempt has failed; `retryable` tells whether its policy may be asked."""
+    """An attempt has failed.
+
+    Attributes:
+        retryable: whether its retry policy may be asked.
+        fingerprint: what it has in common with the same failure at other keys.
+    """
 
     name: str = "flowstone.materialization.exception"
     attempt: int | None = None
     error_type: str | None = None
     error: str | None = None
     retryable: bool | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,6 +151,7 @@ class Group:
             error_type=error.error_type if raised else type(error).__name__,
             error=(error.error if raised else str(error))[:_SHOWN],
             retryable=retryable,
+            fingerprint=error.fingerprint if raised else None,
         )
 
     def produced(self, want: Wanted, attempt: Attempt, millis: int) -> Event:

@@ -11,6 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from flowstone import (
     AssetFailed,
+    Context,
     Flowstone,
     FlowstoneError,
     Pipeline,
@@ -28,6 +29,7 @@ from flowstone.core.messages import (
     Request,
     RunAssets,
 )
+from flowstone.telemetry import MaterializationFailed
 
 
 @asset
@@ -59,6 +61,34 @@ async def test_a_message_is_for_people_and_the_details_are_for_developers() -> N
     assert "Traceback" not in str(error)
     assert "in failing" in error.details
     assert "/flowstone/steps/" not in error.details
+
+
+@asset
+def parsed(ctx: Context) -> int:
+    return int(str(ctx.partition)) if "x" in str(ctx.partition) else _lookup(ctx)
+
+
+def _lookup(ctx: Context) -> int:
+    return {"a": 1}[str(ctx.partition)]
+
+
+async def test_the_same_failure_is_known_at_every_key() -> None:
+    """Failures of one kind have one fingerprint, whatever their keys say (ERR-07)."""
+    keys = ["x1", "x2", "b", "c", "a"]
+    async with Flowstone("t", Pipeline(parsed)).local() as stone:
+        run = await stone.backfill(parsed, keys)
+        report = await run.result()
+        events = await run.events()
+
+    groups: dict[str, set[str]] = {}
+    for key, error in report.errors.items():
+        assert isinstance(error, AssetFailed)
+        groups.setdefault(error.fingerprint, set()).add(str(key))
+    assert sorted(map(sorted, groups.values())) == [["b", "c"], ["x1", "x2"]]
+    told = {
+        (e.fingerprint, e.key) for e in events if isinstance(e, MaterializationFailed)
+    }
+    assert told == {(print_, key) for print_, found in groups.items() for key in found}
 
 
 def test_errors_cross_processes_whole() -> None:

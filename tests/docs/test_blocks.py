@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import logging
 import re
 import shlex
 from collections.abc import Iterator
@@ -67,6 +68,16 @@ def _with_expected(page: Path) -> Iterator[tuple[Block, str | None]]:
         if block.language == "python":
             expected = after and after.follows and after.language == "text"
             yield block, after.text if after and expected else None
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Undo what a page does to the log of this process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.mark.parametrize("page", PYTHON, ids=name_of)

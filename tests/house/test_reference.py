@@ -22,10 +22,13 @@ from flowstone import (
     Skip,
     Snooze,
     asset,
+    testing,
 )
 from flowstone.core.events import KINDS
 from flowstone.core.messages import Status
 from flowstone.settings import Settings
+from flowstone.steps.points import POINTS
+from flowstone.testing import plugin
 from flowstone.views import Audit, Gates, Lineage, Runs, StatusWord
 from tests.house.source import ROOT, modules
 from workers.settings import WorkerSettings
@@ -133,6 +136,14 @@ def test_every_event_has_a_class() -> None:
     }
 
     assert sorted(told) == []
+
+
+def test_every_part_of_the_kit_is_explained() -> None:
+    """Each name of the testing kit, each fixture and each point is in the reference."""
+    said = {re.split(r"[(]", name)[0] for name in named("testing")}
+    fixtures = {n for n in plugin.__all__ if not n.startswith("pytest_")}
+
+    assert sorted({*testing.__all__, *fixtures, *POINTS} - said) == []
 
 
 @asset

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from flowstone.core.errors.root import FlowstoneError, at
 
@@ -19,6 +21,9 @@ __all__ = [
     "UpstreamMissing",
     "WorkerLost",
 ]
+
+_PLACE = re.compile(r'^ *File ".*?([^/\\"]+)", line (\d+), in (.+)$', re.MULTILINE)
+"""A line of a traceback: the file, without its folder, the line and the function."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -47,6 +52,17 @@ class AssetFailed(RunError):
     error: str = ""
     attempts: int = 1
     details: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What failures have in common that are the same at several keys.
+
+        It follows from the asset, the class of what was raised and the places that it
+        came through; what was said does not matter.
+        """
+        places = [":".join(place) for place in _PLACE.findall(self.details)]
+        same = "\n".join([self.asset, self.error_type, *places])
+        return sha256(same.encode()).hexdigest()[:12]
 
     def _say(self) -> str:
         times = f" after {self.attempts} attempts" if self.attempts > 1 else ""

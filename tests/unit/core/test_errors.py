@@ -122,3 +122,25 @@ def test_a_cell_is_named_as_people_read_it() -> None:
     """The partition is named where there is one."""
     assert at("raw", "2025-01-15") == "'raw' @ 2025-01-15"
     assert at("raw", "-") == at("raw", "") == "'raw'"
+
+
+def test_a_failure_has_a_fingerprint() -> None:
+    """Where and what it was makes a failure the same, not its key nor its text."""
+
+    def failed(partition: str, text: str, line: int, folder: str) -> AssetFailed:
+        trace = f'  File "{folder}/shop.py", line {line}, in total\n    return 1 / 0\n'
+        return AssetFailed(
+            asset="total",
+            partition=partition,
+            error_type="ZeroDivisionError",
+            error=text,
+            details=f"Traceback (most recent call last):\n{trace}",
+        )
+
+    one = failed("a", "division of 1", 7, "/srv/one")
+    same = failed("b", "division of 2", 7, "C:\\two")
+    other = failed("a", "division of 1", 8, "/srv/one")
+
+    assert one.fingerprint == same.fingerprint
+    assert one.fingerprint != other.fingerprint
+    assert len(one.fingerprint) == 12
