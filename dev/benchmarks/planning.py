@@ -12,6 +12,8 @@ from statistics import median
 from dev.benchmarks.plan_once import ASSETS
 from dev.benchmarks.servers import child_environment
 from dev.benchmarks.shapes import SHAPES, app
+from flowstone import Context, asset
+from flowstone.testing import call, fake_context
 
 __all__ = ["Measure", "measure_planning"]
 
@@ -63,7 +65,7 @@ class Measure:
 
 def measure_planning() -> list[Measure]:
     """Measure them all."""
-    return [*_planning(), _importing(), _in_process()]
+    return [*_planning(), _importing(), _in_process(), *_testing()]
 
 
 # --- planning -----------------------------------------------------------------------
@@ -145,3 +147,47 @@ async def _chains() -> list[float]:
             return time.perf_counter() - began
 
         return [await once(number) for number in range(_ROUNDS + 1)]
+
+
+# --- testing ------------------------------------------------------------------------
+
+
+def _testing() -> list[Measure]:
+    first, *called = [_called() for _ in range(_ROUNDS + 1)]
+    cold, *opened = asyncio.run(_opened())
+    return [
+        Measure(
+            name="call",
+            title="unit test of an asset",
+            seconds=median(called),
+            cold=first,
+            target=0.05,
+        ),
+        Measure(
+            name="open",
+            title="open an app in process",
+            seconds=median(opened),
+            cold=cold,
+        ),
+    ]
+
+
+def _called() -> float:
+    began = time.perf_counter()
+    assert call(_doubled, ctx=fake_context(_doubled, 21)) == 42
+    return time.perf_counter() - began
+
+
+@asset
+def _doubled(ctx: Context) -> int:
+    assert isinstance(ctx.partition, int)
+    return 2 * ctx.partition
+
+
+async def _opened() -> list[float]:
+    taken: list[float] = []
+    for _ in range(_ROUNDS + 1):
+        began = time.perf_counter()
+        async with app.local():
+            taken.append(time.perf_counter() - began)
+    return taken
