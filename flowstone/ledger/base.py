@@ -12,6 +12,7 @@ from flowstone.core.events import Event
 from flowstone.core.messages import Request
 
 __all__ = [
+    "LIVE",
     "Attempt",
     "Claimed",
     "Commit",
@@ -28,6 +29,9 @@ __all__ = [
     "Version",
     "Wanted",
 ]
+
+LIVE = ("starting", "running")
+"""What a run is until it ends."""
 
 
 class Dispatch(NamedTuple):
@@ -137,6 +141,7 @@ class Claimed:
     Attributes:
         made: this run has a version of it already.
         held: it waits at its gate.
+        superseded: a later attempt at the same dispatch has been at it.
         reused: a version that is as good exists.
         busy: who has the claim, and at which gate they wait.
         attempt: it is yours to make.
@@ -145,6 +150,7 @@ class Claimed:
 
     made: bool = False
     held: bool = False
+    superseded: bool = False
     reused: Version | None = None
     busy: tuple[str, str] | None = None
     attempt: Attempt | None = None
@@ -153,7 +159,7 @@ class Claimed:
     @property
     def settled(self) -> bool:
         """Whether nothing is to be done now."""
-        return self.made or self.held
+        return self.made or self.held or self.superseded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,13 +167,13 @@ class Opened:
     """What opening a pack found.
 
     Attributes:
-        closed: the run has ended; nothing was opened.
+        closed: how the run has ended, so that nothing was opened; empty while it lives.
         cells: what became of each cell wanted, in order.
         inputs: the versions that this run reads, by cell; `None` for a value that
             is known to be absent.
     """
 
-    closed: bool = False
+    closed: str = ""
     cells: Sequence[Claimed] = ()
     inputs: Mapping[tuple[int, int], Version | None] = field(
         default_factory=dict[tuple[int, int], Version | None]
@@ -180,7 +186,6 @@ class Making:
 
     Attributes:
         reads: the versions it was made from, by parameter.
-        told: the event that says so, recorded where it is committed.
     """
 
     wanted: Wanted
@@ -193,7 +198,6 @@ class Making:
     metadata: Mapping[str, object]
     millis: int
     reads: Sequence[tuple[str, str]]
-    told: Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +205,8 @@ class Ending:
     """An attempt that ended without a version.
 
     Attributes:
-        state: `failed`, `skipped`, `snoozed`, `lost`, `discarded` or `cancelled`.
+        state: `failed`, `skipped`, `snoozed`, `cancelled`, or `left` where nothing was
+            called; one whose claim is not ours any more ends as `discarded`.
     """
 
     wanted: Wanted
@@ -213,14 +218,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """An attempt that ended at a gate; `told` is recorded where it is committed."""
+    """An attempt that ended at a gate."""
 
     wanted: Wanted
     attempt: Attempt
     gate: str
     timeout_seconds: float | None
     on_timeout: str
-    told: Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +236,7 @@ class Commit:
         reusing: versions that are taken as they are.
         ending: attempts that ended without a value.
         holding: attempts that ended at a gate.
-        news: events to record whatever is refused.
+        news: events to record; those that say how a cell has ended only where it has.
         release: whether every claim of the dispatch is let go.
         end_run: whether the run is ended as succeeded, if nothing was refused.
     """
@@ -253,7 +257,7 @@ class Committed:
     Attributes:
         verdicts: of each value and each wait: `committed` or `held`; `made` where this
             run had a version already; `superseded`; or `left` where it was made from
-            one of those two.
+            one of those two. Of the other cells, those that were refused.
         news: the events that were recorded.
     """
 
@@ -285,5 +289,5 @@ class Gate:
 class Settled:
     """How gates stand, by id, and the events that were recorded with that."""
 
-    gates: Mapping[str, Gate]
-    news: Sequence[Event]
+    gates: Mapping[str, Gate] = field(default_factory=dict[str, Gate])
+    news: Sequence[Event] = ()

@@ -2,106 +2,131 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 
 from flowstone.core.errors import FlowstoneError
 from flowstone.core.events import BackfillStopped, Event, GateCancelled, RunStopped
+from flowstone.ledger.audit import write_audit
+from flowstone.ledger.base import LIVE
 from flowstone.ledger.claims import free_run
-from flowstone.ledger.rows import dump, error_text, event_row
-from flowstone.ledger.schema import attempts, audit, events, gates, outbox, runs
+from flowstone.ledger.rows import error_text, event_of, event_row
+from flowstone.ledger.schema import attempts, events, gates, outbox, runs
 from flowstone.ledger.turn import Turn
 
-__all__ = ["LIVE", "close_run"]
+__all__ = ["Locked", "close_run", "lock_run", "recorded_end"]
 
-LIVE = ("starting", "running")
-"""What a run is until it ends."""
+_MILLI = timedelta(milliseconds=1)
+_STOPS = ("flowstone.run.stop", "flowstone.backfill.stop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """A run whose row is locked, and what its end will say of it."""
+
+    id: str
+    status: str
+    verb: str
+    asset: str
+    key: str
+    actor: str
+    started_at: datetime | None
+
+    @property
+    def live(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in LIVE
+
+
+def lock_run(turn: Turn, run: str) -> Locked | None:
+    """Lock a run's row, if there is one; before its claims, as whoever opens does."""
+    query = select(
+        runs.c.id,
+        runs.c.status,
+        runs.c.verb,
+        runs.c.asset,
+        runs.c.key,
+        runs.c.actor,
+        runs.c.started_at,
+    ).where(runs.c.id == run)
+    row = turn.conn.execute(turn.dialect.locked(query)).mappings().first()
+    return None if row is None else Locked(**row)
 
 
 def close_run(
     turn: Turn,
-    run: str,
+    run: Locked,
     status: str,
     *,
     error: FlowstoneError | None = None,
     reason: str = "",
+    news: Sequence[Event] = (),
 ) -> list[Event]:
-    """Set a run's end, and let go of its claims, gates, attempts and bells.
+    """Set a live run's end, and let go of its claims, gates, attempts and bells.
 
     Returns:
-        The events that were recorded.
+        The events that were recorded: `news`, and those of the end.
     """
     conn, at = turn.conn, turn.at
-    about = select(
-        runs.c.actor, runs.c.verb, runs.c.asset, runs.c.key, runs.c.started_at
-    )
-    actor, verb, *cell, began = conn.execute(about.where(runs.c.id == run)).one()
     conn.execute(
         update(runs)
-        .where(runs.c.id == run)
+        .where(runs.c.id == run.id)
         .values(status=status, ended_at=at, error=error_text(error), reason=reason)
     )
-    free_run(turn, run)
+    free_run(turn, run.id)
+    # An answer that nobody has seen will not be seen any more.
+    unseen = or_(gates.c.state == "waiting", ~gates.c.seen)
     left = conn.execute(
         update(gates)
-        .where(gates.c.run == run, gates.c.state == "waiting")
+        .where(gates.c.run == run.id, unseen, gates.c.state != "abandoned")
         .values(state="abandoned", decided_at=at)
         .returning(gates.c.id, gates.c.asset, gates.c.key)
     ).all()
     conn.execute(
         update(attempts)
-        .where(attempts.c.run == run, attempts.c.state == "open")
+        .where(attempts.c.run == run.id, attempts.c.state == "open")
         .values(state="lost", ended_at=at)
     )
-    conn.execute(delete(outbox).where(outbox.c.run == run))
-    news = [
-        *(_left_gate(turn, run, *gate) for gate in left),
-        _stopped(turn, run, verb, *cell, status=status, began=began),
-    ]
-    turn.dialect.insert(conn, events, [event_row(e, at) for e in news])
-    entry = {
-        "at": at,
-        "actor": actor,
-        "action": f"run.{status}",
-        "subject": run,
-        "run": run,
-        "data": dump({"reason": reason}),
-    }
-    turn.dialect.insert(conn, audit, [entry])
-    return news
+    conn.execute(delete(outbox).where(outbox.c.run == run.id))
+    told = [replace(event, at=event.at or at) for event in news]
+    told += [_left(run, *gate, at=at) for gate in left]
+    told.append(_stop(run, status, at))
+    turn.dialect.insert(conn, events, [event_row(event, at) for event in told])
+    data = {"reason": reason}
+    write_audit(turn, f"run.{status}", [run.id], actor=run.actor, run=run.id, data=data)
+    return told
 
 
-def _left_gate(turn: Turn, run: str, gate: str, asset: str, key: str) -> Event:
+def recorded_end(turn: Turn, run: str) -> list[Event]:
+    """Give the event of the end of a run that has ended."""
+    query = select(events).where(events.c.run == run, events.c.name.in_(_STOPS))
+    return [event_of(row) for row in turn.conn.execute(query).mappings()]
+
+
+def _left(run: Locked, gate: str, asset: str, key: str, *, at: datetime) -> Event:
     """Tell that nobody waits at a gate any more."""
     return GateCancelled(
         asset=asset.split("/", 1)[-1],
         key=key,
-        run=run,
+        run=run.id,
         outcome="abandoned",
-        at=turn.at,
+        at=at,
         gate=gate,
     )
 
 
-def _stopped(
-    turn: Turn,
-    run: str,
-    verb: str,
-    asset: str,
-    key: str,
-    *,
-    status: str,
-    began: datetime | None,
-) -> Event:
-    """Tell that a run has ended."""
-    kind = BackfillStopped if verb == "backfill" else RunStopped
-    taken = None if began is None else (turn.at - began).total_seconds()
+def _stop(run: Locked, status: str, at: datetime) -> Event:
+    """Tell that a run has ended, and after how long."""
+    kind = BackfillStopped if run.verb == "backfill" else RunStopped
+    began = run.started_at
     return kind(
-        asset=asset,
-        key=key,
-        run=run,
+        asset=run.asset,
+        key=run.key,
+        run=run.id,
         outcome=status,
-        at=turn.at,
-        millis=None if taken is None else round(taken * 1000),
+        at=at,
+        millis=None if began is None else round((at - began) / _MILLI),
     )

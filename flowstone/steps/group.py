@@ -6,6 +6,7 @@ whatever runs meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -164,23 +165,18 @@ class Group:
             millis=millis,
         )
 
-    def waits(
-        self,
-        kind: type[GateOpened | GateExtended],
-        want: Wanted,
-        gate: str,
-        seconds: float | None,
-    ) -> Event:
-        """Tell of a wait at a gate; it is recorded where it is committed."""
-        millis = None if seconds is None else round(seconds * 1000)
-        return kind(
-            **self._place(want), outcome="held", gate=gate, timeout_millis=millis
+    def hold(self, holding: Holding, told_as: type[GateOpened | GateExtended]) -> None:
+        """Take in a wait at a gate, and as what it is told."""
+        seconds = holding.timeout_seconds
+        event = told_as(
+            **self._place(holding.wanted),
+            outcome="held",
+            gate=holding.gate,
+            timeout_millis=None if seconds is None else round(seconds * 1000),
         )
-
-    def hold(self, holding: Holding) -> None:
-        """Take in a wait at a gate."""
         with self._lock:
             self._holding.append(holding)
+            self._news.append(event)
 
     @property
     def holding(self) -> list[Holding]:
@@ -202,6 +198,14 @@ class Group:
         """Raise what broke a commit in the background."""
         if self._broken is not None:
             raise self._broken
+
+    def drop(self) -> None:
+        """Let go of everything where the world has broken the pack, if it lets us.
+
+        Its attempts count for nothing then: no worker was lost, and no function failed.
+        """
+        with self._lock, contextlib.suppress(Exception):
+            self._toolbox.ledger.packs.drop(self._who, self._toolbox.name)
 
     def stop(self) -> None:
         """Leave what is not committed."""
@@ -236,7 +240,7 @@ class Group:
                 reusing=self._reusing,
                 ending=self._ending,
                 holding=self._holding,
-                news=self._news,
+                news=[*self._news, *(m.told for m in made)],
                 release=release,
                 end_run=end_run,
             )
@@ -251,7 +255,7 @@ class Group:
     def _take(self, verdicts: Mapping[tuple[int, int], str]) -> bool:
         """Correct the replies of cells whose commit was refused."""
         answers: dict[str, Reply] = {
-            "made": Produced(),
+            "made": Produced(millis=-1),
             "superseded": Superseded(),
             "left": Left(),
         }
@@ -289,5 +293,4 @@ def _making(made: Finished) -> Making:
         metadata=made.facts,
         millis=made.millis,
         reads=made.reads,
-        told=made.told,
     )
