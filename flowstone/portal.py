@@ -176,17 +176,22 @@ class _Call(Generic[R]):
             self._task.cancel()
         else:
             self._work.close()
-            self.answer.cancel()
+            self._give_up()
 
     def _settle(self, task: asyncio.Task[R]) -> None:
         if task.cancelled():
-            self.answer.cancel()
+            self._give_up()
             return
         error = task.exception()
         if error is None:
             self.answer.set_result(task.result())
         else:
             self.answer.set_exception(error)
+
+    def _give_up(self) -> None:
+        self.answer.cancel()
+        # Without this, who waits for the answer is not told that there is none.
+        self.answer.set_running_or_notify_cancel()
 
 
 def _closed() -> Refused:
