@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, ProgrammingError
 
 from flowstone.core.errors import ConfigurationError
-from flowstone.io.sql import COLUMNS, Row, SqlIO
+from flowstone.io.sql import COLUMNS, ON_CONFLICT, Row, SqlIO
 
 __all__ = ["PostgresIO"]
 
@@ -142,13 +142,11 @@ def _create(table: str) -> str:
 def _upsert(table: str) -> str:
     # %b sends arrays in binary: in text, bytes are twice as many
     return f"""
-        INSERT INTO {table} ({COLUMNS})
+        INSERT INTO {table} AS kept ({COLUMNS})
         SELECT location, codec, data, digest, facts::json
         FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::text[], %b::text[])
             AS given ({COLUMNS})
-        ON CONFLICT (location) DO UPDATE SET
-            codec = excluded.codec, data = excluded.data,
-            digest = excluded.digest, facts = excluded.facts
+        {ON_CONFLICT}
     """  # noqa: S608 - the name was checked, and is quoted
 
 
