@@ -72,6 +72,12 @@ class S3Server(Server):
             "FLOWSTONE_S3_BUCKET": self.bucket,
         }
 
+    def remove(self) -> None:
+        """Kill the server and delete its data for good, whoever started it last."""
+        if self.running:
+            self.kill()  # it would take its time to put in order what is deleted
+        super().remove()
+
     def _delete_data(self) -> None:
         shutil.rmtree(self.folder / _DATA, ignore_errors=True)
         (self.folder / _CREDENTIALS).unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from flowstone.io import (
     SqliteIO,
 )
 from flowstone.stack import S3Server
+from tests.conformance.access import Access
 
 KINDS = [
     "memory",
@@ -30,18 +31,18 @@ KINDS = [
 
 
 @pytest.fixture
-def s3(s3_server: S3Server) -> dict[str, str]:
+def s3(s3_server: S3Server) -> Access:
     """Give what a manager needs to know of the session's S3."""
-    return {
-        "endpoint": s3_server.endpoint,
-        "region": s3_server.region,
-        "access_key": s3_server.access_key,
-        "secret_key": s3_server.secret_key,
-    }
+    return Access(
+        endpoint=s3_server.endpoint,
+        region=s3_server.region,
+        access_key=s3_server.access_key,
+        secret_key=s3_server.secret_key,
+    )
 
 
 @pytest.fixture
-def on_s3(s3: dict[str, str]) -> Iterator[Callable[[], S3IO]]:
+def on_s3(s3: Access) -> Iterator[Callable[[], S3IO]]:
     """Give what makes managers of one prefix that nobody else has."""
     prefix = f"test/{secrets.token_hex(8)}"
     with ExitStack() as stack:
