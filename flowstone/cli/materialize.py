@@ -33,23 +33,24 @@ if TYPE_CHECKING:
 
 __all__ = ["materialize"]
 
+Everything = Annotated[
+    bool,
+    typer.Option(
+        "--all/--only",
+        help="With all that it needs, or it alone: what it needs must exist.",
+    ),
+]
+WithValue = Annotated[bool, typer.Option("--value", help="Print its value, as JSON.")]
+
 
 def materialize(
     app: App,
     asset: AssetName,
     partition: Partition = None,
-    everything: Annotated[
-        bool,
-        typer.Option(
-            "--all/--only",
-            help="With all that it needs, or it alone: what it needs must exist.",
-        ),
-    ] = True,
+    everything: Everything = True,
     policy: Policy = "missing",
     key: UserKey = None,
-    value: Annotated[
-        bool, typer.Option("--value", help="Print its value, as JSON.")
-    ] = False,
+    value: WithValue = False,
     local: Local = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> object:
     if name == "SqlLedger":
-        from flowstone.ledger.sql import SqlLedger
+        # Importing the package costs nothing; using it brings SQLAlchemy.
+        from flowstone.ledger.sql import SqlLedger  # noqa: PLC0415
 
         return SqlLedger
     raise AttributeError(name)

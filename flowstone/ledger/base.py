@@ -13,6 +13,7 @@ from flowstone.core.messages import Request
 __all__ = [
     "Attempt",
     "Claimed",
+    "Commit",
     "Dispatch",
     "Ending",
     "Event",
@@ -214,6 +215,29 @@ class Holding:
     gate: str
     timeout_seconds: float | None
     on_timeout: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What a dispatch commits together, in one transaction.
+
+    Attributes:
+        making: values that were written.
+        reusing: versions that are taken as they are.
+        ending: attempts that ended without a value.
+        holding: attempts that ended at a gate.
+        news: events to record.
+        release: whether every claim of the dispatch is let go.
+        end_run: whether the run is ended as succeeded, if nothing was refused.
+    """
+
+    making: Sequence[Making] = ()
+    reusing: Sequence[tuple[Wanted, Version]] = ()
+    ending: Sequence[Ending] = ()
+    holding: Sequence[Holding] = ()
+    news: Sequence[Event] = ()
+    release: bool = False
+    end_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

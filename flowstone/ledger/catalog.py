@@ -91,7 +91,7 @@ class Catalog:
         else:
             query = query.where(versions.c.id == version)
         with self._database.reading() as conn:
-            row = conn.execute(query).first()
+            row = conn.execute(query).mappings().first()
         return None if row is None else version_of(row)
 
     def versions(self, asset: str, key: str, limit: int = 100) -> list[Version]:
@@ -103,7 +103,7 @@ class Catalog:
             .limit(limit)
         )
         with self._database.reading() as conn:
-            return [version_of(row) for row in conn.execute(query)]
+            return [version_of(row) for row in conn.execute(query).mappings()]
 
     def made_by(self, run: str, node: int, key_number: int) -> Version | None:
         """Give the version that a run made, or took, of a cell."""
@@ -117,7 +117,7 @@ class Catalog:
             )
         )
         with self._database.reading() as conn:
-            row = conn.execute(query).first()
+            row = conn.execute(query).mappings().first()
         return None if row is None else version_of(row)
 
     def last_run(self, pipeline: str, asset: str, key: str) -> RunRow | None:
@@ -134,7 +134,7 @@ class Catalog:
             .limit(1)
         )
         with self._database.reading() as conn:
-            row = conn.execute(query).first()
+            row = conn.execute(query).mappings().first()
         return None if row is None else run_of(row)
 
     def last_attempt(self, asset: str, key: str) -> LastAttempt | None:
@@ -266,9 +266,11 @@ class Catalog:
         }
         query = _walk("down" if down else "up")
         with self._database.reading() as conn:
-            rows = conn.execute(query, parameters).all()
+            rows = conn.execute(query, parameters).mappings().all()
         return [
-            LineageRow(version=version_of(r), depth=r.depth, current=bool(r.current))
+            LineageRow(
+                version=version_of(r), depth=r["depth"], current=bool(r["current"])
+            )
             for r in rows
         ]
 
@@ -278,7 +280,7 @@ class Catalog:
         if subject:
             query = query.where(audit.c.subject == subject)
         with self._database.reading() as conn:
-            return [AuditEntry(**dict(row._mapping)) for row in conn.execute(query)]
+            return [AuditEntry(**row) for row in conn.execute(query).mappings()]
 
     def waiting_gate(self, run: str, asset: str, key: str) -> str | None:
         """Give the gate at which a run waits with a value."""

@@ -7,15 +7,14 @@ that want the same ones deadlock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, delete, select, update
 
-from flowstone.ledger.base import Dispatch, Wanted
-from flowstone.ledger.dialect import Dialect
+from flowstone.ledger.base import Dispatch, Holding, Wanted
 from flowstone.ledger.schema import claims, outbox, waiters
+from flowstone.ledger.turn import Turn
 
-__all__ = ["free", "free_run", "take"]
+__all__ = ["fences", "free", "free_run", "hold", "take"]
 
 _TAKE = """
 (asset, key) DO UPDATE SET
@@ -33,11 +32,7 @@ WHERE (
 
 
 def take(
-    conn: Connection,
-    dialect: Dialect,
-    who: Dispatch,
-    wanted: Sequence[Wanted],
-    at: datetime,
+    turn: Turn, who: Dispatch, wanted: Sequence[Wanted]
 ) -> dict[tuple[str, str], int | tuple[str, str]]:
     """Take the claims of cells that are free, or that an earlier dispatch left.
 
@@ -47,7 +42,7 @@ def take(
     """
     if not wanted:
         return {}
-    fence = dialect.fence(conn)
+    fence = turn.dialect.fence(turn.conn)
     ordered = sorted(wanted, key=lambda w: (w.asset, w.key))
     rows = [
         {
@@ -59,26 +54,28 @@ def take(
             "attempt": who.attempt,
             "fence": fence,
             "policy": "missing" if w.reusable else "always",
-            "taken_at": at,
+            "taken_at": turn.at,
         }
         for w in ordered
     ]
-    mine = dialect.insert_returning(conn, claims, rows, _TAKE, ("asset", "key"))
+    mine = turn.dialect.insert_returning(
+        turn.conn, claims, rows, _TAKE, ("asset", "key")
+    )
     found: dict[tuple[str, str], int | tuple[str, str]] = {
         (str(asset), str(key)): fence for asset, key in mine
     }
     others = [w for w in ordered if (w.asset, w.key) not in found]
     if others:
-        found |= _owners(conn, dialect, who, others)
+        found |= _owners(turn, who, others)
     return found
 
 
 def _owners(
-    conn: Connection, dialect: Dialect, who: Dispatch, wanted: Sequence[Wanted]
+    turn: Turn, who: Dispatch, wanted: Sequence[Wanted]
 ) -> dict[tuple[str, str], tuple[str, str]]:
     """Tell who has the claims, and be told when they are free."""
-    dialect.insert(
-        conn,
+    turn.dialect.insert(
+        turn.conn,
         waiters,
         [
             {"asset": w.asset, "key": w.key, "workflow": who.workflow, "run": who.run}
@@ -86,25 +83,46 @@ def _owners(
         ],
         "DO NOTHING",
     )
+    among = turn.dialect.among
     query = select(claims.c.asset, claims.c.key, claims.c.run, claims.c.gate).where(
-        dialect.among(claims.c.asset, sorted({w.asset for w in wanted})),
-        dialect.among(claims.c.key, sorted({w.key for w in wanted})),
+        among(claims.c.asset, sorted({w.asset for w in wanted})),
+        among(claims.c.key, sorted({w.key for w in wanted})),
     )
-    owners = {(a, k): (run, gate or "") for a, k, run, gate in conn.execute(query)}
+    owners = {(a, k): (run, gate or "") for a, k, run, gate in turn.conn.execute(query)}
     return {
         (w.asset, w.key): owners.get((w.asset, w.key), ("another", "")) for w in wanted
     }
 
 
-def free(
-    conn: Connection,
-    dialect: Dialect,
-    who: Dispatch,
-    pipeline: str,
-    at: datetime,
-    *,
-    only: Sequence[Wanted] | None = None,
-) -> None:
+def fences(turn: Turn, who: Dispatch) -> dict[tuple[str, str], int]:
+    """Lock the claims of a dispatch; give the fence of each."""
+    query = turn.dialect.locked(
+        select(claims.c.asset, claims.c.key, claims.c.fence)
+        .where(
+            claims.c.run == who.run,
+            claims.c.workflow == who.workflow,
+            claims.c.dispatch == who.dispatch,
+        )
+        .order_by(claims.c.asset, claims.c.key)
+    )
+    return {(a, k): fence for a, k, fence in turn.conn.execute(query)}
+
+
+def hold(turn: Turn, held: Sequence[Holding]) -> None:
+    """Have claims say at which gate their cells wait."""
+    for one in held:
+        turn.conn.execute(
+            update(claims)
+            .where(
+                claims.c.asset == one.wanted.asset,
+                claims.c.key == one.wanted.key,
+                claims.c.fence == one.attempt.fence,
+            )
+            .values(gate=one.gate)
+        )
+
+
+def free(turn: Turn, who: Dispatch, *, only: Sequence[Wanted] | None = None) -> None:
     """Let go of a dispatch's claims, but for those that wait at a gate."""
     mine = [
         claims.c.run == who.run,
@@ -116,29 +134,26 @@ def free(
     if only is not None:
         if not only:
             return
-        mine.append(dialect.among(claims.c.asset, sorted({w.asset for w in only})))
-        mine.append(dialect.among(claims.c.key, sorted({w.key for w in only})))
+        among = turn.dialect.among
+        mine.append(among(claims.c.asset, sorted({w.asset for w in only})))
+        mine.append(among(claims.c.key, sorted({w.key for w in only})))
     kept = None if only is None else {(w.asset, w.key) for w in only}
-    _let_go(conn, dialect, mine, pipeline, at, kept)
+    _let_go(turn, mine, kept)
 
 
-def free_run(
-    conn: Connection, dialect: Dialect, run: str, pipeline: str, at: datetime
-) -> None:
+def free_run(turn: Turn, run: str) -> None:
     """Let go of all that a run has claimed, gates included, and of its waiting."""
-    _let_go(conn, dialect, [claims.c.run == run], pipeline, at, None)
-    conn.execute(delete(waiters).where(waiters.c.run == run))
+    _let_go(turn, [claims.c.run == run], None)
+    turn.conn.execute(delete(waiters).where(waiters.c.run == run))
 
 
 def _let_go(
-    conn: Connection,
-    dialect: Dialect,
+    turn: Turn,
     which: Sequence[ColumnElement[bool]],
-    pipeline: str,
-    at: datetime,
     only: set[tuple[str, str]] | None,
 ) -> None:
-    query = dialect.locked(
+    conn = turn.conn
+    query = turn.dialect.locked(
         select(claims.c.asset, claims.c.key)
         .where(*which)
         .order_by(claims.c.asset, claims.c.key)
@@ -154,40 +169,35 @@ def _let_go(
     elif found:
         conn.execute(delete(claims).where(*which))
     if found:
-        _ring(conn, dialect, found, pipeline, at)
+        _ring(turn, found)
 
 
-def _ring(
-    conn: Connection,
-    dialect: Dialect,
-    freed: Sequence[tuple[str, str]],
-    pipeline: str,
-    at: datetime,
-) -> None:
+def _ring(turn: Turn, freed: Sequence[tuple[str, str]]) -> None:
     """Ring those that wait for freed claims, once each."""
+    among = turn.dialect.among
     query = select(waiters).where(
-        dialect.among(waiters.c.asset, sorted({a for a, _ in freed})),
-        dialect.among(waiters.c.key, sorted({k for _, k in freed})),
+        among(waiters.c.asset, sorted({a for a, _ in freed})),
+        among(waiters.c.key, sorted({k for _, k in freed})),
     )
-    rows = [r for r in conn.execute(query) if (r.asset, r.key) in set(freed)]
+    rows = [r for r in turn.conn.execute(query) if (r.asset, r.key) in set(freed)]
     for row in rows:
-        conn.execute(
+        turn.conn.execute(
             delete(waiters).where(
                 waiters.c.asset == row.asset,
                 waiters.c.key == row.key,
                 waiters.c.workflow == row.workflow,
             )
         )
-    dialect.insert(
-        conn,
+    turn.dialect.insert(
+        turn.conn,
         outbox,
         [
             {
-                "pipeline": pipeline,
+                "pipeline": turn.pipeline,
                 "workflow": workflow,
                 "run": run,
                 "gate": "",
-                "due_at": at,
+                "due_at": turn.at,
                 "tries": 0,
             }
             for workflow, run in sorted({(r.workflow, r.run) for r in rows})

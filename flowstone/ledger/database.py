@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from typing import TypeVar
@@ -46,7 +46,7 @@ class Database:
         raise AssertionError("unreachable")
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> Generator[Connection]:
         """Open a transaction that only reads."""
         with self.dialect.reading() as conn:
             yield conn
@@ -109,8 +109,9 @@ class Database:
 
 
 def _upgrade(conn: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
+    # Whoever finds the schema at hand need not load Alembic.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
 
     if conn.dialect.name == "postgresql":
         # Two that upgrade at once take turns; the second finds nothing to do.

@@ -5,9 +5,10 @@ Everything else in the ledger is written once, in SQLAlchemy's words.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
@@ -53,13 +54,13 @@ class Dialect(ABC):
         self.engine = engine
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self) -> Generator[Connection]:
         """Open a transaction that may write, and commit it at the end."""
         with self.engine.begin() as conn:
             yield conn
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> Generator[Connection]:
         """Open a transaction that only reads."""
         with self.engine.connect() as conn:
             yield conn
@@ -178,7 +179,7 @@ class Sqlite(Dialect):
         self._writing = threading.RLock()
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self) -> Generator[Connection]:
         """Open a writing transaction, one at a time."""
         with self._writing, self.engine.connect() as conn:
             conn.exec_driver_sql("BEGIN IMMEDIATE")
@@ -244,6 +245,13 @@ class Sqlite(Dialect):
         return "database is locked" in str(error.orig)
 
 
+_LONGEST_IDLE = 10_000
+"""Milliseconds that a transaction may wait for its client.
+
+A worker that is frozen within one holds locks that others need. After as long as a
+heartbeat it counts as lost, and Postgres ends what it had open.
+"""
+
 _NEXT_FENCE = text("SELECT nextval('flowstone_fences')")
 _NEXT_FENCE_SQLITE = text(
     "UPDATE flowstone_fences SET value = value + 1 RETURNING value"
@@ -298,27 +306,26 @@ def _postgres_engine(url: URL) -> Engine:
         max_overflow=40,
         pool_recycle=1800,
         pool_use_lifo=True,
-        connect_args={"connect_timeout": 10, "application_name": "flowstone"},
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "flowstone",
+            "options": f"-c idle_in_transaction_session_timeout={_LONGEST_IDLE}",
+        },
     )
 
 
 def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": 30}, pool_size=20)
 
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: object, _: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
-        # The driver's own BEGIN comes too late: it reads first and then cannot write.
-        connection.isolation_level = None  # pyright: ignore[reportAttributeAccessIssue]
-        cursor = connection.cursor()  # pyright: ignore[reportAttributeAccessIssue]
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
+    event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    # The driver's own BEGIN comes too late: it reads first and then cannot write.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
 
 
 @lru_cache(maxsize=256)
@@ -348,7 +355,7 @@ def _tail(conflict: str, returning: tuple[str, ...]) -> str:
 
 
 def _array(column: Column[object]) -> str:
-    kinds = {
+    kinds: dict[type[object], str] = {
         Text: "text[]",
         BigInteger: "bigint[]",
         Integer: "integer[]",

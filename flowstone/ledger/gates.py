@@ -7,17 +7,25 @@ the gate's id only. A lost, doubled or late bell changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select, update
 
 from flowstone.core.errors import AlreadyDecided, RunClosed
-from flowstone.ledger.base import Gate
+from flowstone.ledger.base import Dispatch, Gate, Holding
+from flowstone.ledger.claims import hold
 from flowstone.ledger.database import Database
 from flowstone.ledger.rows import clock, dump, gate_of
 from flowstone.ledger.schema import answers, audit, gates, outbox
+from flowstone.ledger.turn import Turn
 
-__all__ = ["Gates"]
+__all__ = ["Gates", "open_gates"]
+
+_OPEN_AGAIN = (
+    # One that has expired is opened again, by whoever decided so.
+    "(id) DO UPDATE SET state = 'waiting', deadline = excluded.deadline, "
+    "decided_at = NULL, winner = '' WHERE flowstone_gates.state = 'expired'"
+)
 
 
 class Gates:
@@ -34,7 +42,8 @@ class Gates:
     def get(self, gate: str) -> Gate | None:
         """Give a gate, if it was opened."""
         with self._database.reading() as conn:
-            row = conn.execute(select(gates).where(gates.c.id == gate)).first()
+            query = select(gates).where(gates.c.id == gate)
+            row = conn.execute(query).mappings().first()
         return None if row is None else gate_of(row)
 
     def waiting(self, pipeline: str, limit: int = 1000) -> list[Gate]:
@@ -46,7 +55,7 @@ class Gates:
             .limit(limit)
         )
         with self._database.reading() as conn:
-            return [gate_of(row) for row in conn.execute(query)]
+            return [gate_of(row) for row in conn.execute(query).mappings()]
 
     def answer(self, gate: str, payload: str, actor: str) -> Gate | None:
         """Decide a gate with a payload; keep the answer where it is not open yet.
@@ -67,7 +76,7 @@ class Gates:
     ) -> Gate | None:
         at = clock(conn)
         query = self._dialect.locked(select(gates).where(gates.c.id == gate))
-        row = conn.execute(query).first()
+        row = conn.execute(query).mappings().first()
         if row is None:
             self._keep(conn, gate, payload, actor, at)
             return None
@@ -82,7 +91,7 @@ class Gates:
             raise AlreadyDecided(gate=gate, winner="its deadline has passed")
         winner = f"answered by {actor or 'the holder of its token'}"
         self.decide(conn, found, winner, payload, at, actor)
-        self._ring(conn, row.pipeline, found, at)
+        self._ring(conn, row["pipeline"], found, at)
         return found
 
     def _keep(
@@ -158,7 +167,7 @@ class Gates:
                 .where(self._dialect.among(gates.c.id, sorted(ids)))
                 .order_by(gates.c.id)
             )
-            found = [gate_of(row) for row in conn.execute(query)]
+            found = [gate_of(row) for row in conn.execute(query).mappings()]
             early = self._early(conn, [g.id for g in found if g.state == "waiting"])
             for gate in found:
                 if gate.state != "waiting":
@@ -170,7 +179,7 @@ class Gates:
                 elif expired:
                     self.decide(conn, gate, "its deadline", None, at, "clock")
             again = select(gates).where(self._dialect.among(gates.c.id, sorted(ids)))
-            settled = {g.id: g for g in (gate_of(r) for r in conn.execute(again))}
+            settled = {g.id: g for g in map(gate_of, conn.execute(again).mappings())}
             self._seen(conn, [g for g in settled.values() if g.state != "waiting"])
             return settled
 
@@ -197,3 +206,32 @@ class Gates:
         query = select(answers.c.gate).where(answers.c.gate == gate)
         with self._database.reading() as conn:
             return conn.execute(query).first() is not None
+
+
+def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> None:
+    """Have cells wait at their gates, within a transaction."""
+    rows = [
+        {
+            "id": h.gate,
+            "run": who.run,
+            "node": h.wanted.node,
+            "key_number": h.wanted.key_number,
+            "item": -1,
+            "asset": h.wanted.asset,
+            "key": h.wanted.key,
+            "pipeline": turn.pipeline,
+            "workflow": who.workflow,
+            "state": "waiting",
+            "on_timeout": h.on_timeout,
+            "opened_at": turn.at,
+            "deadline": None
+            if h.timeout_seconds is None
+            else turn.at + timedelta(seconds=h.timeout_seconds),
+            "winner": "",
+            "seen": False,
+            "input_version": "",
+        }
+        for h in held
+    ]
+    turn.dialect.insert(turn.conn, gates, rows, _OPEN_AGAIN)
+    hold(turn, held)

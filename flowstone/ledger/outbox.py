@@ -12,9 +12,9 @@ from datetime import timedelta
 from sqlalchemy import Connection, delete, select, update
 
 from flowstone.ledger.base import RunRow
+from flowstone.ledger.closing import LIVE
 from flowstone.ledger.database import Database
 from flowstone.ledger.rows import clock, run_of
-from flowstone.ledger.runs import LIVE
 from flowstone.ledger.schema import claims, gates, outbox, runs
 
 __all__ = ["Bell", "Outbox"]
@@ -107,10 +107,10 @@ class Outbox:
                 runs.c.created_at < since,
                 (runs.c.status == "starting") | runs.c.id.in_(holding),
             )
-            return [run_of(row) for row in conn.execute(query)]
+            return [run_of(row) for row in conn.execute(query).mappings()]
 
     def live(self, pipeline: str) -> list[RunRow]:
         """Give every run that has not ended."""
         query = select(runs).where(runs.c.pipeline == pipeline, runs.c.status.in_(LIVE))
         with self._database.reading() as conn:
-            return [run_of(row) for row in conn.execute(query)]
+            return [run_of(row) for row in conn.execute(query).mappings()]

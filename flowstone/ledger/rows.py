@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import cast
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from flowstone.core.errors import FlowstoneError, from_data
 from flowstone.core.messages import Request
@@ -19,6 +18,7 @@ __all__ = [
     "dump",
     "error_of",
     "error_text",
+    "event_of",
     "event_row",
     "gate_of",
     "load",
@@ -77,9 +77,9 @@ def run_row(run: RunRow, at: datetime) -> dict[str, object]:
     }
 
 
-def run_of(row: Row[*tuple[object, ...]]) -> RunRow:
+def run_of(row: RowMapping) -> RunRow:
     """Give the run that a row has."""
-    data = cast("Mapping[str, object]", row._mapping)
+    data = _columns(row)
     known = {f.name for f in fields(Request)}
     request = {k: v for k, v in load(str(data["request"])).items() if k in known}
     return RunRow(
@@ -100,9 +100,9 @@ def run_of(row: Row[*tuple[object, ...]]) -> RunRow:
     )
 
 
-def version_of(row: Row[*tuple[object, ...]]) -> Version:
+def version_of(row: RowMapping) -> Version:
     """Give the version that a row has."""
-    data = dict(row._mapping)
+    data = _columns(row)
     names = {f.name for f in fields(Version)}
     kept = {k: v for k, v in data.items() if k in names}
     kept["facts"] = load(str(data["facts"]))
@@ -110,11 +110,25 @@ def version_of(row: Row[*tuple[object, ...]]) -> Version:
     return Version(**kept)  # pyright: ignore[reportArgumentType]
 
 
-def gate_of(row: Row[*tuple[object, ...]]) -> Gate:
+def gate_of(row: RowMapping) -> Gate:
     """Give the gate that a row has."""
-    data = dict(row._mapping)
+    data = _columns(row)
     names = {f.name for f in fields(Gate)}
     return Gate(**{k: v for k, v in data.items() if k in names})  # pyright: ignore[reportArgumentType]
+
+
+def event_of(row: RowMapping) -> Event:
+    """Give the event that a row has."""
+    data = _columns(row)
+    return Event(
+        name=str(data["name"]),
+        asset=str(data["asset"]),
+        key=str(data["key"]),
+        run=str(data["run"]),
+        outcome=str(data["outcome"]),
+        at=cast("datetime", data["at"]),
+        data=load(str(data["data"])),
+    )
 
 
 def event_row(event: Event, at: datetime) -> dict[str, object]:
@@ -128,3 +142,8 @@ def event_row(event: Event, at: datetime) -> dict[str, object]:
         "outcome": event.outcome,
         "data": dump(dict(event.data)),
     }
+
+
+def _columns(row: RowMapping) -> dict[str, object]:
+    """Give the columns of a row by their names."""
+    return dict(row)

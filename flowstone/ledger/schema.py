@@ -70,6 +70,7 @@ class Instant(TypeDecorator[datetime]):
         self, value: datetime | None, dialect: Dialect
     ) -> datetime | None:
         """Give people an aware datetime."""
+        del dialect
         if value is None:
             return None
         return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from flowstone.ledger.catalog import Catalog
 from flowstone.ledger.database import Database
@@ -54,15 +54,11 @@ class SqlLedger:
     def secret(self, name: str, value: str) -> str:
         """Give the secret of a name; the first value that anybody offered."""
 
-        def work(conn: object) -> str:
-            self.database.dialect.insert(
-                conn,  # pyright: ignore[reportArgumentType]
-                secrets,
-                [{"name": name, "value": value}],
-                "DO NOTHING",
-            )
+        def work(conn: Connection) -> str:
+            row = {"name": name, "value": value}
+            self.database.dialect.insert(conn, secrets, [row], "DO NOTHING")
             query = select(secrets.c.value).where(secrets.c.name == name)
-            return str(conn.execute(query).scalar_one())  # pyright: ignore
+            return str(conn.execute(query).scalar_one())
 
         return self.database.transact(work)
 

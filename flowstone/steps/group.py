@@ -13,6 +13,7 @@ from flowstone.core.errors import FlowstoneError
 from flowstone.core.messages import Left, Produced, Reply, Superseded
 from flowstone.ledger.base import (
     Attempt,
+    Commit,
     Dispatch,
     Ending,
     Event,
@@ -179,10 +180,8 @@ class Group:
             self._shelf.store(made)
             reach("commit.before")
             making = [_making(m) for m in made]
-            verdicts = self._toolbox.ledger.packs.commit(
-                self._who,
-                self._toolbox.name,
-                making,
+            what = Commit(
+                making=making,
                 reusing=self._reusing,
                 ending=self._ending,
                 holding=self._holding,
@@ -190,6 +189,8 @@ class Group:
                 release=release,
                 end_run=end_run,
             )
+            packs = self._toolbox.ledger.packs
+            verdicts = packs.commit(self._who, self._toolbox.name, what)
             reach("commit.after")
             self._reusing, self._ending, self._holding, self._news = [], [], [], []
             return self._take(verdicts)
