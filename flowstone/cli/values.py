@@ -42,13 +42,23 @@ def write_value(value: object, file: Path) -> int:
         BadParameter: the file cannot be written.
         CodecError: the value cannot be encoded.
     """
-    data = _encoded(value).data
+    from flowstone.io.arrow import write_arrow_batches
+    from flowstone.io.streams import Batches, Bytes, as_stream
+
+    found = as_stream(value)
+    data = b"" if isinstance(found, Bytes | Batches) else _encoded(found).data
     try:
-        file.write_bytes(data)
+        with file.open("wb") as out:
+            if isinstance(found, Bytes):
+                out.writelines(found.chunks)
+            elif isinstance(found, Batches):
+                write_arrow_batches(found.schema, found.batches, out)
+            else:
+                out.write(data)
+            return out.tell()
     except OSError as error:
         what = f"{str(file)!r} cannot be written: {error.strerror}"
         raise misuse(what, "--out") from error
-    return len(data)
 
 
 def _encoded(value: object) -> Encoded:

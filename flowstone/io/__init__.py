@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowstone.io.base import (
+        Configured,
         InProcess,
         IOManager,
         ListsLocations,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "S3IO",
+    "Configured",
     "Encoded",
     "Encodes",
     "IOManager",
@@ -54,6 +56,7 @@ __all__ = [
 
 _HOMES = {
     "S3IO": "s3",
+    "Configured": "base",
     "Encoded": "codecs",
     "Encodes": "codecs",
     "IOManager": "base",

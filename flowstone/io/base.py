@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flowstone.core.errors import StoreError
 
 __all__ = [
+    "Configured",
     "IOManager",
     "InProcess",
     "ListsLocations",
@@ -135,6 +136,15 @@ class InProcess(Protocol):
     @property
     def in_process(self) -> bool:
         """Tell whether the values live in one process, or one machine, only."""
+        ...
+
+
+@runtime_checkable
+class Configured(Protocol):
+    """A manager that can tell, before it is used, what it has not been told."""
+
+    def problems(self) -> Sequence[str]:
+        """Say what is missing, and the remedy; it connects to nothing."""
         ...
 
 

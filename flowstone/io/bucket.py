@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -120,11 +120,10 @@ class Bucket:
         Raises:
             ConfigurationError: nobody has given one.
         """
-        found = self._name or os.environ.get("FLOWSTONE_S3_BUCKET")
-        if not found:
-            problem = "No bucket is named: give S3IO(bucket), or set "
-            raise ConfigurationError(problems=[f"{problem}FLOWSTONE_S3_BUCKET."])
-        return found
+        problems = self.problems()
+        if problems:
+            raise ConfigurationError(problems=problems)
+        return self._name or os.environ["FLOWSTONE_S3_BUCKET"]
 
     def put(self, key: str, data: bytes, *, kind: str) -> bool:
         """Keep bytes, in one request where they are few."""
@@ -205,6 +204,12 @@ class Bucket:
         if key == location or not is_safe(key.partition(_UPLOAD)[0]):
             raise NothingThere
         return key
+
+    def problems(self) -> Sequence[str]:
+        """Say whether nobody has named the bucket."""
+        if self._name or os.environ.get("FLOWSTONE_S3_BUCKET"):
+            return []
+        return ["No bucket is named: give S3IO(bucket), or set FLOWSTONE_S3_BUCKET."]
 
     def close(self) -> None:
         """Let go of connections."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 __all__ = ["Depot", "NothingThere", "Pouring"]
@@ -71,6 +71,10 @@ class Depot(Protocol):
         Raises:
             NothingThere: the location is not in this depot.
         """
+        ...
+
+    def problems(self) -> Sequence[str]:
+        """Say what it has not been told."""
         ...
 
     def close(self) -> None:

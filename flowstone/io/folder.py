@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -79,6 +79,10 @@ class Folder:
         if key == location or not is_safe(key):
             raise NothingThere
         return key
+
+    def problems(self) -> Sequence[str]:
+        """Find none: a folder is all it needs."""
+        return []
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

@@ -97,6 +97,10 @@ class ObjectIO:
         for key, size in self._depot.list(prefix_key(prefix)):
             yield self._depot.locate(key), size
 
+    def problems(self) -> Sequence[str]:
+        """Say what it has not been told, and connect to nothing."""
+        return self._depot.problems()
+
     def close(self) -> None:
         """Close all connections; using the manager again opens new ones."""
         self._depot.close()
