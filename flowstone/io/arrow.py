@@ -97,12 +97,12 @@ def together(schema: Any, parts: Iterable[Any]) -> Any:
         CodecError: one of them has another schema.
     """
     pa = pyarrow()
-    tables = [schema.empty_table()]
+    tables: list[Any] = []
     for part in parts:
         _check_schema(part, schema)
         is_table = isinstance(part, pa.Table)
         tables.append(part if is_table else pa.Table.from_batches([part]))
-    return pa.concat_tables(tables)
+    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 def _check_schema(part: Any, schema: Any) -> None:

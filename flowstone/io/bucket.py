@@ -68,6 +68,8 @@ class S3Access:
             "retries": {"mode": "standard", "total_max_attempts": 4},
             "connect_timeout": 10,
             "max_pool_connections": 32,
+            # what is read is compared with the ledger's digest anyway
+            "response_checksum_validation": "when_required",
             "tcp_keepalive": True,
         }
         return boto3.session.Session().client(

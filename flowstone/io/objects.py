@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal, assert_never
 from flowstone.core.errors import ValueNotFound
 from flowstone.io.arrow import open_arrow, write_arrow_batches
 from flowstone.io.base import Scalar, Slot, Stored, refused
-from flowstone.io.codecs import Codec, Encoded, check, decode, encode
+from flowstone.io.codecs import Codec, Encoded, check, encode, restore
 from flowstone.io.depot import Depot, NothingThere, Pouring
 from flowstone.io.keys import object_key, prefix_key
 from flowstone.io.parquet_file import open_parquet
@@ -189,9 +189,8 @@ class ObjectIO:
                 raise
             return give_batches(schema, FromFile(file, batches), want)
         with closing(self._depot.open(key)) as file:
-            data = _read(file, at, want)
-        found = Encoded(codec=codec, data=data, digest=at.digest, facts=at.facts)
-        return decode(found, want)
+            data = file.read()
+        return restore(codec, data, at=at, want=want)
 
     def _checked_file(self, key: str, at: Stored, want: object) -> BinaryIO:
         """Open what is kept once it is known to be what was stored."""
@@ -265,18 +264,3 @@ def _digest_of(file: BinaryIO) -> str:
     for chunk in _chunks(file):
         known.update(chunk)
     return f"sha256:{known.hexdigest()}"
-
-
-def _read(file: BinaryIO, at: Stored, want: object) -> bytes:
-    """Read all of a file, once; what is large is hashed while the rest still comes."""
-    if at.bytes <= _CHUNK:
-        data = file.read()
-        check(_digest_of(io.BytesIO(data)), at=at, want=want)
-        return data
-    known, found = hashlib.sha256(), io.BytesIO()
-    with ThreadPoolExecutor(1) as beside:
-        for chunk in _chunks(file):
-            beside.submit(known.update, chunk)
-            found.write(chunk)
-    check(f"sha256:{known.hexdigest()}", at=at, want=want)
-    return found.getvalue()
