@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,32 @@ def test_io_06_frames(lake: ParquetIO, value: Any, want: object) -> None:
         found: Any = lake.load(stored, asked)
         assert type(found) is type(value)
         assert found.equals(value)
+
+
+def test_frames_keep_their_types(lake: ParquetIO) -> None:
+    """A frame comes back with its categories, its zones, its index and its nulls."""
+    moments = [datetime(2025, 1, 15, tzinfo=UTC), None]
+    columns = {
+        "word": ["x", None],
+        "kind": polars.Series(["a", "b"], dtype=polars.Enum(["a", "b"])),
+        "at": moments,
+        "parts": [["q"], []],
+        "inner": [{"x": 1}, None],
+    }
+    frame = polars.DataFrame(columns)
+    found: Any = round_trip(lake, frame, polars.DataFrame)
+    assert found.schema == frame.schema
+    assert found.equals(frame)
+    frame = pandas.DataFrame(
+        {
+            "word": ["x", None],
+            "kind": pandas.Categorical(["a", "b"]),
+            "at": pandas.to_datetime(moments, utc=True),
+            "count": pandas.array([1, None], dtype="Int64"),
+        },
+        index=pandas.MultiIndex.from_tuples([(1, "a"), (2, "b")], names=["k", "l"]),
+    )
+    pandas.testing.assert_frame_equal(round_trip(lake, frame, pandas.DataFrame), frame)
 
 
 @pytest.mark.parametrize(("value", "want"), ROWS)
