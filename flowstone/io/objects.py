@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from typing import Any, BinaryIO, Literal, assert_never
+from typing import Any, BinaryIO, Literal, assert_never, cast
 
 from flowstone.core.errors import ValueNotFound
 from flowstone.io.arrow import open_arrow, write_arrow_batches
@@ -15,7 +15,7 @@ from flowstone.io.base import Scalar, Slot, Stored, refused
 from flowstone.io.codecs import Codec, Encoded, check, encode, restore
 from flowstone.io.depot import Depot, NothingThere, Pouring
 from flowstone.io.keys import object_key, prefix_key
-from flowstone.io.parquet_file import open_parquet
+from flowstone.io.parquet_file import open_parquet, read_parquet
 from flowstone.io.streams import (
     Batches,
     Bytes,
@@ -25,8 +25,8 @@ from flowstone.io.streams import (
     as_stream,
     scratch,
 )
-from flowstone.io.tables import give_batches
-from flowstone.io.wants import wanted
+from flowstone.io.tables import give_batches, give_table
+from flowstone.io.wants import Form, wanted
 
 __all__ = ["ObjectIO"]
 
@@ -189,8 +189,12 @@ class ObjectIO:
                 raise
             return give_batches(schema, FromFile(file, batches), want)
         with closing(self._depot.open(key)) as file:
-            data = file.read()
-        return restore(codec, data, at=at, want=want)
+            if codec == "parquet" and file.seekable():
+                check(_digest_of(file), at=at, want=want)
+                file.seek(0)
+                kept = cast("Form", at.facts.get("form", "table"))
+                return give_table(read_parquet(file), want, kept=kept)
+            return restore(codec, file.read(), at=at, want=want)
 
     def _checked_file(self, key: str, at: Stored, want: object) -> BinaryIO:
         """Open what is kept once it is known to be what was stored."""
@@ -260,7 +264,5 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _digest_of(file: BinaryIO) -> str:
-    known = hashlib.sha256()
-    for chunk in _chunks(file):
-        known.update(chunk)
+    known = hashlib.file_digest(file, "sha256")  # pyright: ignore[reportArgumentType]
     return f"sha256:{known.hexdigest()}"
