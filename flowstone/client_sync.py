@@ -11,8 +11,8 @@ from flowstone.core.asset import Asset
 from flowstone.core.pipeline import AnyAsset, Pipeline
 from flowstone.core.ref import Key
 from flowstone.core.space import Space
+from flowstone.ledger.audit import AuditEntry
 from flowstone.ledger.base import Event, Gate, RunRow
-from flowstone.ledger.catalog import AuditEntry
 from flowstone.portal import Portal
 from flowstone.run import BackfillReport, Outcome, Progress, Run
 from flowstone.views import AssetStatus, Audit, Gates, Lineage, LineageEntry, Runs

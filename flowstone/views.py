@@ -16,8 +16,9 @@ from flowstone.core.pipeline import AnyAsset
 from flowstone.core.ref import Key
 from flowstone.core.token import read_token
 from flowstone.engines.ports import Backend
+from flowstone.ledger.audit import AuditEntry
 from flowstone.ledger.base import Gate, RunRow, Version
-from flowstone.ledger.catalog import AuditEntry, LineageRow
+from flowstone.ledger.lineage import LineageRow
 from flowstone.run import Run
 from flowstone.steps.toolbox import Toolbox
 
@@ -263,7 +264,9 @@ class Audit:
     async def list(self, *, limit: int = 100, subject: str = "") -> list[AuditEntry]:
         """Give the newest lines first."""
         catalog = self._toolbox.ledger.catalog
-        return await asyncio.to_thread(catalog.audit, limit, subject)
+        return await asyncio.to_thread(
+            lambda: catalog.audit(self._toolbox.name, limit=limit, subject=subject)
+        )
 
 
 def status_of(toolbox: Toolbox, name: str, key: str) -> AssetStatus:

@@ -7,17 +7,26 @@ Everything else in the ledger is written once, in SQLAlchemy's words. `postgres.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Self, TypeVar, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, Table
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Select,
+    Table,
+)
 from sqlalchemy.exc import DBAPIError
 
 __all__ = ["Dialect", "Query", "Row", "tail"]
 
 Row = Mapping[str, object]
 Query = TypeVar("Query", bound=Select)  # pyright: ignore[reportMissingTypeArgument]
+Statement = TypeVar("Statement", bound=Executable)
 
 
 class Dialect(ABC):
@@ -27,6 +36,18 @@ class Dialect(ABC):
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._prepared: dict[object, Executable] = {}
+
+    def prepared(self, build: Callable[[Self], Statement]) -> Statement:
+        """Give a statement that is built once: to build one costs more than to ask.
+
+        Args:
+            build: gives the statement, with parameters for all that changes.
+        """
+        found = self._prepared.get(build)
+        if found is None:
+            found = self._prepared[build] = build(self)
+        return cast("Statement", found)  # what `build` gave, under its own name
 
     @contextmanager
     def begin(self) -> Generator[Connection]:
@@ -78,6 +99,22 @@ class Dialect(ABC):
         self, what: Column[object], values: Sequence[object]
     ) -> ColumnElement[bool]:
         """Tell whether a column is one of many values."""
+
+    @abstractmethod
+    def listed(self, what: Column[object], name: str) -> ColumnElement[bool]:
+        """Tell whether a column is one of the values of a parameter."""
+
+    @abstractmethod
+    def paired(
+        self, one: Column[object], other: Column[object], name: str
+    ) -> ColumnElement[bool]:
+        """Tell whether two columns are one of the pairs of a parameter."""
+
+    @abstractmethod
+    def pairs_as(
+        self, name: str, values: Collection[tuple[object, object]]
+    ) -> dict[str, object]:
+        """Give the parameter of `paired`."""
 
     @abstractmethod
     def pairs(

@@ -8,6 +8,7 @@ from functools import lru_cache
 import psycopg
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Boolean,
     Column,
     ColumnElement,
@@ -128,6 +129,26 @@ class Postgres(Dialect):
         kind = ARRAY(type(what.type))
         return what == any_(bindparam(None, list(values), type_=kind, unique=True))
 
+    def listed(self, what: Column[object], name: str) -> ColumnElement[bool]:
+        """Compare with an array."""
+        return what == any_(bindparam(name, type_=ARRAY(type(what.type))))
+
+    def paired(
+        self, one: Column[object], other: Column[object], name: str
+    ) -> ColumnElement[bool]:
+        """Compare with two arrays, side by side."""
+        sides = [
+            bindparam(f"{name}_{i}", type_=ARRAY(type(column.type)))
+            for i, column in enumerate((one, other))
+        ]
+        return _side_by_side(one, other, sides)
+
+    def pairs_as(
+        self, name: str, values: Collection[tuple[object, object]]
+    ) -> dict[str, object]:
+        """Give two arrays."""
+        return {f"{name}_{i}": [v[i] for v in values] for i in (0, 1)}
+
     def pairs(
         self,
         one: Column[object],
@@ -139,9 +160,7 @@ class Postgres(Dialect):
             bindparam(None, [v[i] for v in values], type_=ARRAY(type(column.type)))
             for i, column in enumerate((one, other))
         ]
-        asked = func.unnest(*sides).table_valued("one", "other", name="asked")
-        asked = asked.render_derived()
-        return tuple_(one, other).in_(select(asked.c.one, asked.c.other))
+        return _side_by_side(one, other, sides)
 
     def locked(self, query: Query, *, share: bool = False, skip: bool = False) -> Query:
         """Say FOR UPDATE, or FOR SHARE."""
@@ -162,6 +181,16 @@ class Postgres(Dialect):
         """Recognise a broken connection, and a session that the server has ended."""
         ended = getattr(error.orig, "sqlstate", None) in {"25P03", "57P01", "57P02"}
         return ended or error.connection_invalidated
+
+
+def _side_by_side(
+    one: Column[object],
+    other: Column[object],
+    sides: Sequence[BindParameter[Sequence[object]]],
+) -> ColumnElement[bool]:
+    asked = func.unnest(*sides).table_valued("one", "other", name="asked")
+    asked = asked.render_derived()
+    return tuple_(one, other).in_(select(asked.c.one, asked.c.other))
 
 
 def _engine(url: URL) -> Engine:

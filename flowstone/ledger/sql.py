@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from flowstone.ledger.catalog import Catalog
-from flowstone.ledger.database import Database
+from flowstone.ledger.database import Database, again
 from flowstone.ledger.gates import Gates
 from flowstone.ledger.outbox import Outbox
 from flowstone.ledger.packs import Packs
@@ -38,6 +38,9 @@ class SqlLedger:
         self.outbox = Outbox(self.database)
         self.catalog = Catalog(self.database)
 
+    def __repr__(self) -> str:
+        return f"SqlLedger({self.database.where()!r})"
+
     @property
     def in_process(self) -> bool:
         """Whether it serves one process only."""
@@ -60,7 +63,7 @@ class SqlLedger:
             query = select(secrets.c.value).where(secrets.c.name == name)
             return str(conn.execute(query).scalar_one())
 
-        return self.database.transact(work)
+        return self.database.transact(work, ask=again)
 
     def close(self) -> None:
         """Let go of every connection."""

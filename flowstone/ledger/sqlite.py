@@ -111,6 +111,22 @@ class Sqlite(Dialect):
         """Compare with a list."""
         return what.in_(list(values))
 
+    def listed(self, what: Column[object], name: str) -> ColumnElement[bool]:
+        """Compare with a list."""
+        return what.in_(bindparam(name, expanding=True))
+
+    def paired(
+        self, one: Column[object], other: Column[object], name: str
+    ) -> ColumnElement[bool]:
+        """Compare with a list of pairs."""
+        return tuple_(one, other).in_(bindparam(name, expanding=True))
+
+    def pairs_as(
+        self, name: str, values: Collection[tuple[object, object]]
+    ) -> dict[str, object]:
+        """Give the list."""
+        return {name: list(values)}
+
     def pairs(
         self,
         one: Column[object],

@@ -6,6 +6,7 @@ whatever runs meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 
@@ -151,6 +152,14 @@ class Group:
         if self._broken is not None:
             raise self._broken
 
+    def drop(self) -> None:
+        """Let go of everything where the world has broken the pack, if it lets us.
+
+        Its attempts count for nothing then: no worker was lost, and no function failed.
+        """
+        with self._lock, contextlib.suppress(Exception):
+            self._toolbox.ledger.packs.drop(self._who, self._toolbox.name)
+
     def stop(self) -> None:
         """Leave what is not committed."""
         if self._timer is not None:
@@ -206,7 +215,7 @@ class Group:
     def _take(self, verdicts: Mapping[tuple[int, int], str]) -> bool:
         """Correct the replies of cells whose commit was refused."""
         answers: dict[str, Reply] = {
-            "made": Produced(),
+            "made": Produced(millis=-1),
             "superseded": Superseded(),
             "left": Left(),
         }

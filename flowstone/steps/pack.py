@@ -88,7 +88,7 @@ class Pack:
             self._who, self._toolbox.name, list(here.values()), rerun=rerun
         )
         if opened.closed:
-            return PackReply(replies=[Left() for _ in cells], closed=True)
+            return _closed(cells, ended=last and opened.closed == "succeeded")
         found = dict(zip(here, opened.cells, strict=True))
         if rerun:
             return PackReply(replies=[self._left_over(c, found) for c in cells])
@@ -96,6 +96,9 @@ class Pack:
         try:
             self._make_all(cells, here, found, budget)
             ended = self._finish(last=last)
+        except Exception:
+            self._group.drop()
+            raise
         finally:
             self._group.stop()
         reach("reply.before")
@@ -121,7 +124,7 @@ class Pack:
         claimed = found.get(_at(cell))
         if claimed is None:
             return self._replies[_at(cell)]
-        return Produced() if claimed.made else Left(solo=True)
+        return Produced(millis=-1) if claimed.made else Left(solo=True)
 
     def _make_all(
         self,
@@ -177,8 +180,8 @@ class Pack:
 
     def _known(self, want: Wanted, claimed: Claimed) -> Reply | None:
         """Answer a cell that is not to be run now, if it is such a one."""
-        if claimed.made:
-            return Produced()
+        if claimed.made or claimed.superseded:
+            return Produced(millis=-1) if claimed.made else Superseded()
         if claimed.held:
             gate = self._toolbox.ledger.gates.get(self._gate(want))
             if gate is None:
@@ -362,6 +365,13 @@ class Pack:
         # Whoever gets the token may answer at once: what was made comes first.
         self._group.commit()
         return self._toolbox.token(self._gate(want))
+
+
+def _closed(cells: Sequence[Cell], *, ended: bool) -> PackReply:
+    """Answer a pack whose run has ended: by itself, where its last reply was lost."""
+    if ended:
+        return PackReply(replies=[Produced(millis=-1) for _ in cells], ended=True)
+    return PackReply(replies=[Left() for _ in cells], closed=True)
 
 
 def _at(cell: Cell) -> At:
