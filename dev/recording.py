@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 from collections.abc import AsyncGenerator
@@ -38,8 +39,13 @@ async def keep(
         handle = temporal.get_workflow_handle(workflow, run_id=execution.run_id)
         history = await handle.fetch_history()
         suffix = f"-{number}" if len(found) > 1 else ""
-        (folder / f"{name}{suffix}.json").write_text(history.to_json())
+        (folder / f"{name}{suffix}.json").write_text(_portable(history.to_json()))
         print(f"{name}{suffix}: {len(history.events)} events")
+
+
+def _portable(history: str) -> str:
+    """Leave out stack traces: they tell of the machine, and no replay reads them."""
+    return re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history)
 
 
 @asynccontextmanager

@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import asdict, replace
-from hashlib import sha256
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from flowstone.core.asset import Asset
 from flowstone.core.errors import (
-    AlreadyRunning,
-    BadPartition,
     NotSupported,
-    RunError,
     ValueNotFound,
 )
-from flowstone.core.messages import Request
 from flowstone.core.outcome import Approval, Signal, Skip, Snooze
-from flowstone.core.partition import NONE, PartitionKey
+from flowstone.core.partition import PartitionKey
 from flowstone.core.pipeline import AnyAsset, Pipeline
+from flowstone.core.policy import Freshness, Packs
 from flowstone.core.ref import Key
 from flowstone.core.space import Space
-from flowstone.engines.ports import Backend, flow_of
+from flowstone.engines.ports import Backend
 from flowstone.ledger.base import RunRow, Version
-from flowstone.ledger.ids import new_id
-from flowstone.ledger.rows import dump
 from flowstone.run import BackfillReport, Run
-from flowstone.steps.points import reach
+from flowstone.starting import Starter
 from flowstone.steps.shelf import stored_of
 from flowstone.steps.toolbox import Toolbox
 from flowstone.views import AssetStatus, Audit, Gates, Lineage, Runs, status_of
 
-__all__ = ["Client", "Packs", "Policy", "Suspended"]
+__all__ = ["Client", "Suspended"]
 
 T = TypeVar("T")
-Policy = Literal["always", "missing", "stale"]
-Packs = Literal["auto", "off", "whole"]
-"""How assets share an activity."""
 Suspended: TypeAlias = Approval[T] | Signal[T] | Skip | Snooze
 """What an asset may return before there is a value, or instead of one."""
 
@@ -68,8 +58,9 @@ class Client:
         self._toolbox = toolbox
         self._backend = backend
         self._actor = actor
-        self._packs: Packs = packs
-        self._budget = budget
+        self._starter = Starter(
+            toolbox, backend, actor=actor, packs=packs, budget=budget
+        )
         self._stack = AsyncExitStack()
         self.lineage = Lineage(toolbox)
         self.gates = Gates(toolbox, backend, actor)
@@ -89,7 +80,7 @@ class Client:
         asset: Asset[..., Coroutine[Any, Any, Suspended[T]]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[T]: ...
     @overload
@@ -98,7 +89,7 @@ class Client:
         asset: Asset[..., Coroutine[Any, Any, T | Suspended[T]]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[T]: ...
     @overload
@@ -107,7 +98,7 @@ class Client:
         asset: Asset[..., Suspended[T]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[T]: ...
     @overload
@@ -116,7 +107,7 @@ class Client:
         asset: Asset[..., T | Suspended[T]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[T]: ...
     @overload
@@ -125,7 +116,7 @@ class Client:
         asset: str,
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[object]: ...
     async def materialize(
@@ -133,7 +124,7 @@ class Client:
         asset: AnyAsset | str,
         partition: Key | None = None,
         *,
-        policy: Policy = "missing",
+        policy: Freshness = "missing",
         key: str | None = None,
     ) -> Run[Any]:
         """Make one asset; what it needs must exist.
@@ -153,8 +144,10 @@ class Client:
             AlreadyRunning: the asset is being made, asked for differently.
             NotSupported: a policy that is not built yet.
         """
-        request = self._request("materialize", asset, partition, policy)
-        return await self._start(request, [request.key or NONE.text], key)
+        row = await self._starter.materialize(
+            "materialize", self.pipeline[asset], partition, policy=policy, user_key=key
+        )
+        return self._run_of(row)
 
     @overload
     async def materialize_all(
@@ -162,7 +155,7 @@ class Client:
         asset: Asset[..., Coroutine[Any, Any, Suspended[T]]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[T]: ...
     @overload
@@ -171,7 +164,7 @@ class Client:
         asset: Asset[..., Coroutine[Any, Any, T | Suspended[T]]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[T]: ...
     @overload
@@ -180,7 +173,7 @@ class Client:
         asset: Asset[..., Suspended[T]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[T]: ...
     @overload
@@ -189,7 +182,7 @@ class Client:
         asset: Asset[..., T | Suspended[T]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[T]: ...
     @overload
@@ -198,7 +191,7 @@ class Client:
         asset: str,
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> Run[object]: ...
     async def materialize_all(
@@ -206,15 +199,21 @@ class Client:
         asset: AnyAsset | str,
         partition: Key | None = None,
         *,
-        policy: Policy = "missing",
+        policy: Freshness = "missing",
         key: str | None = None,
     ) -> Run[Any]:
         """Make one asset and all that it needs, each once.
 
         Arguments, returns and errors are those of `materialize`.
         """
-        request = self._request("materialize_all", asset, partition, policy)
-        return await self._start(request, [request.key or NONE.text], key)
+        row = await self._starter.materialize(
+            "materialize_all",
+            self.pipeline[asset],
+            partition,
+            policy=policy,
+            user_key=key,
+        )
+        return self._run_of(row)
 
     async def backfill(
         self,
@@ -222,7 +221,7 @@ class Client:
         partitions: Iterable[Key] | Space | None = None,
         *,
         max_parallel: int = 4,
-        policy: Policy = "missing",
+        policy: Freshness = "missing",
         on_failure: Literal["continue", "stop"] = "continue",
         key: str | None = None,
     ) -> Run[BackfillReport]:
@@ -242,121 +241,15 @@ class Client:
         Raises:
             BadPartition: a key is not supported, or there is none.
         """
-        found = self.pipeline[asset]
-        if max_parallel < 1:
-            raise RunError(reason="max_parallel must be at least 1.")
-        if on_failure not in {"continue", "stop"}:
-            raise NotSupported(
-                what=f"on_failure={on_failure!r}", instead="Use 'continue' or 'stop'."
-            )
-        keys = self._keys(found, partitions)
-        request = replace(
-            self._request("backfill", found, None, policy, checked=True),
-            keys=len(keys),
-            parallel=max_parallel,
-            on_failure=on_failure,
-        )
-        return await self._start(request, keys, key)
-
-    def _keys(
-        self, asset: AnyAsset, partitions: Iterable[Key] | Space | None
-    ) -> list[str]:
-        space = asset.options.partitions
-        if partitions is None:
-            if space is None or asset.is_single:
-                raise BadPartition(
-                    partition=repr(asset.name),
-                    reason="it declares no space of keys; name the partitions.",
-                )
-            partitions = space
-        listed = partitions.keys() if isinstance(partitions, Space) else partitions
-        if isinstance(listed, str):
-            raise BadPartition(
-                partition=repr(listed), reason="give a list of partitions, not one."
-            )
-        keys = list(dict.fromkeys(PartitionKey.of(k) for k in listed))
-        if not keys:
-            raise BadPartition(partition="[]", reason="there is nothing to backfill.")
-        for one in keys:
-            self._check(asset.name, one, upstream=True)
-        return [k.text for k in keys]
-
-    def _request(
-        self,
-        verb: Literal["materialize", "materialize_all", "backfill"],
-        asset: AnyAsset | str,
-        partition: Key | None,
-        policy: Policy,
-        *,
-        checked: bool = False,
-    ) -> Request:
-        if policy not in {"always", "missing"}:
-            raise NotSupported(
-                what=f"policy={policy!r}", instead="Use 'missing' or 'always'."
-            )
-        found = self.pipeline[asset]
-        key = PartitionKey.of(partition)
-        if not checked:
-            self._check(found.name, key, upstream=verb != "materialize")
-        return Request(
-            run=new_id(),
-            verb=verb,
-            pipeline=self._toolbox.name,
-            asset=found.name,
-            key="" if key.is_none else key.text,
+        row = await self._starter.backfill(
+            self.pipeline[asset],
+            partitions,
+            max_parallel=max_parallel,
             policy=policy,
-            packs=self._packs,
-            budget=self._budget,
+            on_failure=on_failure,
+            user_key=key,
         )
-
-    def _check(self, name: str, key: PartitionKey, *, upstream: bool) -> None:
-        self.pipeline.check_key(name, key)
-        if not upstream:
-            return
-        for other in self.pipeline.ancestors(name):
-            self.pipeline.check_key(other, self.pipeline.key_of(other, key))
-
-    async def _start(
-        self, request: Request, keys: Sequence[str], user_key: str | None
-    ) -> Run[Any]:
-        row = RunRow(
-            request=request,
-            workflow=_workflow_id(request, keys),
-            keys=keys,
-            request_hash=_request_hash(request, keys),
-            user_key=user_key,
-            actor=self._actor,
-            owner=self._backend.owner,
-        )
-        runs = self._toolbox.ledger.runs
-        known = await asyncio.to_thread(runs.begin, row)
-        if known.id != row.id:
-            if known.request_hash != row.request_hash:
-                raise AlreadyRunning(
-                    asset=request.asset,
-                    partition=request.key or NONE.text,
-                    run_id=known.id,
-                    reason=f"under the key {user_key!r}, asked for differently",
-                )
-            if known.status != "starting":
-                return self._run_of(known)
-            row = known
-        return self._run_of(await self._begin(row))
-
-    async def _begin(self, row: RunRow) -> RunRow:
-        runs = self._toolbox.ledger.runs
-        reach("start.before")
-        try:
-            run = await self._backend.start(flow_of(row), row)
-        except AlreadyRunning as error:
-            await asyncio.to_thread(runs.refuse, row.id, error.message)
-            raise
-        reach("start.after")
-        if run == row.id:
-            return row
-        await asyncio.to_thread(lambda: runs.forget(row.id, into=run))
-        joined = await asyncio.to_thread(runs.get, run)
-        return joined or replace(row, request=replace(row.request, run=run))
+        return self._run_of(row)
 
     # --- asking ---------------------------------------------------------------------
 
@@ -486,19 +379,3 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _request_hash(request: Request, keys: Sequence[str]) -> str:
-    """Give what two equal requests have in common."""
-    said = asdict(request)
-    for unsaid in ("run", "packs", "budget"):
-        del said[unsaid]
-    return sha256(dump([said, list(keys)]).encode()).hexdigest()[:32]
-
-
-def _workflow_id(request: Request, keys: Sequence[str]) -> str:
-    base = f"flowstone/{request.pipeline}/{request.asset}"
-    if request.verb == "backfill":
-        return f"{base}/backfill/{_request_hash(request, keys)[:12]}"
-    key = PartitionKey(request.key or NONE.text)
-    return base if key.is_none else f"{base}@{key.id_text}"

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from flowstone.client import Client, Policy, Suspended
+from flowstone.client import Client, Suspended
 from flowstone.core.asset import Asset
 from flowstone.core.pipeline import AnyAsset, Pipeline
+from flowstone.core.policy import Freshness
 from flowstone.core.ref import Key
 from flowstone.core.space import Space
 from flowstone.ledger.audit import AuditEntry
@@ -50,7 +51,7 @@ class SyncClient:
         asset: Asset[..., Coroutine[Any, Any, Suspended[T]]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[T]: ...
     @overload
@@ -59,7 +60,7 @@ class SyncClient:
         asset: Asset[..., Coroutine[Any, Any, T | Suspended[T]]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[T]: ...
     @overload
@@ -68,7 +69,7 @@ class SyncClient:
         asset: Asset[..., Suspended[T]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[T]: ...
     @overload
@@ -77,7 +78,7 @@ class SyncClient:
         asset: Asset[..., T | Suspended[T]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[T]: ...
     @overload
@@ -86,7 +87,7 @@ class SyncClient:
         asset: str,
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[object]: ...
     def materialize(
@@ -94,7 +95,7 @@ class SyncClient:
         asset: AnyAsset | str,
         partition: Key | None = None,
         *,
-        policy: Policy = "missing",
+        policy: Freshness = "missing",
         key: str | None = None,
     ) -> SyncRun[Any]:
         """Make one asset; what it needs must exist.
@@ -127,7 +128,7 @@ class SyncClient:
         asset: Asset[..., Coroutine[Any, Any, Suspended[T]]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[T]: ...
     @overload
@@ -136,7 +137,7 @@ class SyncClient:
         asset: Asset[..., Coroutine[Any, Any, T | Suspended[T]]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[T]: ...
     @overload
@@ -145,7 +146,7 @@ class SyncClient:
         asset: Asset[..., Suspended[T]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[T]: ...
     @overload
@@ -154,7 +155,7 @@ class SyncClient:
         asset: Asset[..., T | Suspended[T]],
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[T]: ...
     @overload
@@ -163,7 +164,7 @@ class SyncClient:
         asset: str,
         partition: Key | None = None,
         *,
-        policy: Policy = ...,
+        policy: Freshness = ...,
         key: str | None = None,
     ) -> SyncRun[object]: ...
     def materialize_all(
@@ -171,7 +172,7 @@ class SyncClient:
         asset: AnyAsset | str,
         partition: Key | None = None,
         *,
-        policy: Policy = "missing",
+        policy: Freshness = "missing",
         key: str | None = None,
     ) -> SyncRun[Any]:
         """Make one asset and all that it needs, each once.
@@ -191,7 +192,7 @@ class SyncClient:
         partitions: Iterable[Key] | Space | None = None,
         *,
         max_parallel: int = 4,
-        policy: Policy = "missing",
+        policy: Freshness = "missing",
         on_failure: Literal["continue", "stop"] = "continue",
         key: str | None = None,
     ) -> SyncRun[BackfillReport]:

@@ -17,9 +17,10 @@ from contextlib import (
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from flowstone.client import Client, Packs
+from flowstone.client import Client
 from flowstone.client_sync import SyncClient
 from flowstone.core.errors import ConfigurationError
+from flowstone.core.policy import Packs
 from flowstone.engines.local import LocalBackend
 from flowstone.io.base import IOManager, lives_in_process
 from flowstone.io.memory import MemoryIO
@@ -34,7 +35,13 @@ from flowstone.steps.toolbox import Toolbox
 if TYPE_CHECKING:
     from flowstone.app import Flowstone
 
-__all__ = ["Opening", "close_toolbox", "shared_toolbox"]
+__all__ = [
+    "Opening",
+    "close_toolbox",
+    "open_connected",
+    "open_local",
+    "shared_toolbox",
+]
 
 PackChoice = bool | str
 
@@ -254,10 +261,18 @@ def shared_toolbox(app: Flowstone) -> Toolbox:
     if problems:
         raise ConfigurationError(problems=problems)
     assert ledger is not None
-    ledger.check()
+    _check(ledger)
     return Toolbox(
         name=app.name, pipeline=app.pipeline, ledger=ledger, io=io, keys=keys
     )
+
+
+def _check(ledger: SqlLedger) -> None:
+    try:
+        ledger.check()
+    except BaseException:
+        ledger.close()
+        raise
 
 
 def _local_managers(app: Flowstone, io: Mapping[str, IOManager]) -> list[str]:

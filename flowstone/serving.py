@@ -12,11 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from threading import Thread
 
+from temporalio.client import Client
+
 from flowstone.app import Flowstone
 from flowstone.core.errors import ConfigurationError
 from flowstone.engines.temporal.connect import connect_client
 from flowstone.engines.temporal.worker import WorkerOptions, serve
 from flowstone.opening import close_toolbox, shared_toolbox
+from flowstone.steps.toolbox import Toolbox
 
 __all__ = ["load_app", "serve_app"]
 
@@ -80,12 +83,25 @@ async def serve_app(
         ConfigurationError: what it needs is missing or does not answer.
     """
     toolbox = await asyncio.to_thread(shared_toolbox, app)
-    client = await connect_client(address, namespace)
+    try:
+        client = await connect_client(address, namespace)
+        options = WorkerOptions(slots=slots, drain=drain, sweep_seconds=sweep_seconds)
+        await _serve(toolbox, client, options, health_port, on_started)
+    finally:
+        await asyncio.to_thread(close_toolbox, toolbox)
+
+
+async def _serve(
+    toolbox: Toolbox,
+    client: Client,
+    options: WorkerOptions,
+    health_port: int | None,
+    on_started: Callable[[], None],
+) -> None:
     started, stop = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stopper(stop))
-    options = WorkerOptions(slots=slots, drain=drain, sweep_seconds=sweep_seconds)
     async with _health(health_port, lambda: started.is_set() and not stop.is_set()):
         serving = asyncio.ensure_future(
             serve(toolbox, client, options, started=started, stop=stop)
@@ -95,7 +111,6 @@ async def serve_app(
         if started.is_set():
             on_started()
         await serving
-    await asyncio.to_thread(close_toolbox, toolbox)
 
 
 def _stopper(stop: asyncio.Event) -> Callable[[], None]:

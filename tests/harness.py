@@ -89,7 +89,11 @@ class WorkerProcess:
 
     def wait_killed(self) -> None:
         """Wait until it was killed, by itself or by the test."""
-        eventually(lambda: self.process.poll() is not None, what="its end")
+        eventually(
+            lambda: self.process.poll() is not None,
+            within=90,
+            what=f"the end of {self.process.args}",
+        )
         if self.process.returncode != -signal.SIGKILL:
             raise AssertionError(f"it ended by itself\n{self.log}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, cast
 
 import typer
@@ -32,7 +32,7 @@ from flowstone.core.partition import PartitionKey
 if TYPE_CHECKING:
     from flowstone.app import Flowstone
     from flowstone.client import Client
-    from flowstone.client import Policy as PolicyWord
+    from flowstone.core.policy import Freshness
     from flowstone.core.ref import Key
     from flowstone.run import BackfillReport, Outcome, Run
 
@@ -103,7 +103,7 @@ def backfill(
             asset,
             keys,
             max_parallel=max_parallel,
-            policy=cast("PolicyWord", policy),  # the client refuses others
+            policy=cast("Freshness", policy),  # the client refuses others
             on_failure=cast("Literal['continue', 'stop']", on_failure),
             key=key,
         )
@@ -114,16 +114,7 @@ def backfill(
         outcome = await follow(run, board, app=app, local=local is not None, look=look)
         return await _ended(run, outcome, keys), failure_of(outcome)
 
-    data, failure = ask(owner, local, make)
-    if as_json:
-        emit(data)
-        raise typer.Exit(0 if failure is None else FAILED)
-    if no_wait:
-        say(str(data["run_id"]))
-    else:
-        _show(cast("Sequence[_Row]", data["partitions"]), str(data["run_id"]))
-    if failure is not None:
-        raise failure
+    _conclude(*ask(owner, local, make), as_json=as_json)
 
 
 def _keys(
@@ -189,7 +180,22 @@ async def _ended(
     return {**ended_data(run, outcome), "partitions": rows}
 
 
-def _show(rows: Sequence[_Row], run: str) -> None:
+def _conclude(
+    data: dict[str, object], failure: FlowstoneError | None, *, as_json: bool
+) -> None:
+    if as_json:
+        emit(data)
+        raise typer.Exit(0 if failure is None else FAILED)
+    _show(data)
+    if failure is not None:
+        raise failure
+
+
+def _show(data: Mapping[str, object]) -> None:
+    if "partitions" not in data:
+        say(str(data["run_id"]))
+        return
+    rows = cast("Sequence[_Row]", data["partitions"])
     shown = [row for place, row in enumerate(rows) if place < _SHOWN or row["error"]]
     table(
         ["partition", "outcome", "error"],
@@ -202,4 +208,4 @@ def _show(rows: Sequence[_Row], run: str) -> None:
         say(f"... and {len(rows) - len(shown)} more, none of which failed")
     counted = Counter(row["outcome"] for row in rows)
     said = ", ".join(f"{n} {word}" for word, n in counted.most_common())
-    say(f"{said or 'nothing'}, run {run}")
+    say(f"{said or 'nothing'}, run {data['run_id']}")

@@ -28,28 +28,29 @@ from flowstone.core.partition import PartitionKey
 
 if TYPE_CHECKING:
     from flowstone.client import Client
-    from flowstone.client import Policy as PolicyWord
+    from flowstone.core.policy import Freshness
     from flowstone.run import Outcome, Run
 
 __all__ = ["materialize"]
+
+Everything = Annotated[
+    bool,
+    typer.Option(
+        "--all/--only",
+        help="With all that it needs, or it alone: what it needs must exist.",
+    ),
+]
+WithValue = Annotated[bool, typer.Option("--value", help="Print its value, as JSON.")]
 
 
 def materialize(
     app: App,
     asset: AssetName,
     partition: Partition = None,
-    everything: Annotated[
-        bool,
-        typer.Option(
-            "--all/--only",
-            help="With all that it needs, or it alone: what it needs must exist.",
-        ),
-    ] = True,
+    everything: Everything = True,
     policy: Policy = "missing",
     key: UserKey = None,
-    value: Annotated[
-        bool, typer.Option("--value", help="Print its value, as JSON.")
-    ] = False,
+    value: WithValue = False,
     local: Local = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -64,7 +65,7 @@ def materialize(
 
     async def make(stone: Client) -> tuple[Run[Any], Outcome | None, object]:
         verb = stone.materialize_all if everything else stone.materialize
-        word = cast("PolicyWord", policy)  # the client refuses others
+        word = cast("Freshness", policy)  # the client refuses others
         run = await verb(asset, at, policy=word, key=key)
         if no_wait:
             return run, None, started_data(run, await run.status())

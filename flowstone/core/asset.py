@@ -12,7 +12,16 @@ from datetime import timedelta
 from functools import cached_property
 from keyword import iskeyword
 from types import NoneType
-from typing import Generic, Never, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    Generic,
+    Never,
+    ParamSpec,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 from flowstone.core.code import code_version
 from flowstone.core.errors import BadCompanion, DefinitionError, NotSupported
@@ -24,6 +33,7 @@ from flowstone.core.wiring import Wiring, wire
 __all__ = [
     "AnyAsset",
     "Asset",
+    "Keywords",
     "Options",
     "asset",
     "parallel",
@@ -308,14 +318,19 @@ def _check_keywords(name: str, given: Mapping[str, object]) -> None:
         words = ", ".join(unknown)
         raise DefinitionError(reason=f"@asset of {name!r} takes no keyword {words}.")
     for word, value in given.items():
-        kind, wanted = _KINDS[word]
-        good = isinstance(value, kind)
-        if word == "timeout" and isinstance(value, timedelta):
-            good = value > timedelta(0)
-        if not good:
+        if not _is_good(word, value):
             raise DefinitionError(
-                reason=f"@asset of {name!r}: {word} must be {wanted}, not {value!r}."
+                reason=f"@asset of {name!r}: {word} must be {_KINDS[word][1]}, "
+                f"not {value!r}."
             )
+
+
+def _is_good(word: str, value: object) -> bool:
+    if word == "timeout" and isinstance(value, timedelta):
+        return value > timedelta(0)
+    if word == "after" and isinstance(value, list | tuple):
+        return all(_is_named(target) for target in cast("Sequence[object]", value))
+    return isinstance(value, _KINDS[word][0])
 
 
 def _renames(name: str, needs: Mapping[str, str | AnyAsset]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
+import linecache
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -46,20 +46,93 @@ def _version_of(function: Callable[..., object]) -> str:
 def _version(code: CodeType, filename: str) -> str:
     # Equal code in two files may have been written differently: the name tells them
     # apart in the cache.
-    del filename
-    try:
-        lines, _ = inspect.getsourcelines(code)
-        tree = ast.parse(textwrap.dedent("".join(lines)))
-    except (OSError, SyntaxError, TypeError):
-        return _hash(_compiled(code))
-    found = next((n for n in ast.walk(tree) if isinstance(n, _Definition)), None)
-    if found is None:
-        return _hash(_compiled(code))
-    found.name, found.decorator_list = "_", []
-    return _hash(ast.unparse(_Bare().visit(found)))
+    linecache.checkcache(filename)
+    source = _Source(filename, linecache.getlines(filename))
+    # By its name too: a lambda may be on the line of somebody else's definition.
+    found = _versions(source).get((code.co_firstlineno, code.co_name))
+    return found or _hash(_compiled(code))
 
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class _Source:
+    """The lines of a file, as `linecache` has them: the same as long as it does."""
+
+    def __init__(self, filename: str, lines: list[str]) -> None:
+        self.filename = filename
+        self.lines = lines
+
+    def __hash__(self) -> int:
+        return hash(self.filename)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Source) and self.lines is other.lines
+
+
+@lru_cache(maxsize=64)
+def _versions(source: _Source) -> dict[tuple[int, str], str]:
+    """Parse a file once, for all that it defines: by first line and name."""
+    try:
+        tree = ast.parse("".join(source.lines))
+    except SyntaxError:
+        return {}
+    found: dict[tuple[int, str], str] = {}
+    ahead: list[ast.AST] = [tree]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, _Definition):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            said: list[str] = []
+            _write(node, said, unsaid=("name", "decorator_list"))
+            found[first, node.name] = _hash("".join(said))
+        # Only statements have definitions within.
+        for name in _BLOCKS:
+            ahead += getattr(node, name, ())
+    return found
+
+
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+_UNSAID = frozenset({"annotation", "returns", "type_comment", "kind", "ctx"})
+"""Fields of a syntax tree that do not change what it does."""
+
+
+def _write(node: ast.AST, said: list[str], unsaid: Sequence[str] = ()) -> None:
+    """Write a syntax tree down, without docstrings and annotations."""
+    said.append(f"{type(node).__name__}(")
+    for name in node._fields:
+        part = getattr(node, name, None)
+        # What is empty is not written: a later Python may have more that is.
+        if part is None or part == [] or name in _UNSAID or name in unsaid:
+            continue
+        said.append(f"{name}=")
+        if name == "body" and isinstance(node, _Definition):
+            told = ast.get_docstring(node, clean=False) is not None
+            part = node.body[told:]
+        _write_part(part, said)
+    said.append(")")
+
+
+def _write_part(part: object, said: list[str]) -> None:
+    if isinstance(part, list):
+        _write_all(cast("list[object]", part), said)
+    elif isinstance(part, ast.AnnAssign):
+        plain = ast.Assign(targets=[part.target], value=cast("ast.expr", part.value))
+        _write(plain, said)
+    elif isinstance(part, ast.AST):
+        _write(part, said)
+    else:
+        said.append(f"{part!r},")
+
+
+def _write_all(parts: Sequence[object], said: list[str]) -> None:
+    said.append("[")
+    for part in parts:
+        # Neither does anything: a name that is only annotated, and a pass.
+        bare = isinstance(part, ast.AnnAssign) and part.value is None
+        if not bare and not isinstance(part, ast.Pass):
+            _write_part(part, said)
+    said.append("]")
 
 
 def _hash(text: str) -> str:
@@ -94,29 +167,3 @@ def _canonical(value: object) -> str:
         case _:
             # What it shows of itself may be an address, which is another each time.
             return str(getattr(value, "__qualname__", type(value).__qualname__))
-
-
-class _Bare(ast.NodeTransformer):
-    """Strips a function of all that does not change what it does."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._strip(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._strip(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        if node.value is None:
-            return None
-        plain = ast.Assign(targets=[node.target], value=self.visit(node.value))
-        return ast.copy_location(plain, node)
-
-    def _strip(self, node: _Definition) -> ast.AST:
-        node.returns = None
-        if ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-        return self.generic_visit(node)

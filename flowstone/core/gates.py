@@ -68,14 +68,17 @@ class Gates:
         """Drop bells for gates that nobody told of: they were another run's."""
         self._early.clear()
 
+    def pass_deadlines(self, now: datetime) -> None:
+        """Take note of the deadlines that have passed."""
+        self._late.update(self._deadlines.ring(now))
+
     def take(
-        self, now: datetime, waits: Callable[[int], bool], most: int, *, expired: bool
+        self, waits: Callable[[int], bool], most: int, *, expired: bool
     ) -> list[int]:
         """Take cells to ask, among those that wait: the late ones, or the rung ones.
 
         A cell that is both is late: asking whether it has expired finds an answer too.
         """
-        self._late.update(self._deadlines.ring(now))
         found = _taken(self._late if expired else self._rung, waits, most)
         self._rung.difference_update(found)
         return found

@@ -14,7 +14,8 @@ T = TypeVar("T")
 GateTimeout = Literal["fail", "cancel", "extend", "rerun"]
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: a frozen class that has them cannot be called as `Signal[int](...)`.
+@dataclass(frozen=True)
 class Approval(Generic[T]):
     """Hold a value back until somebody has decided on it."""
 
@@ -26,7 +27,7 @@ class Approval(Generic[T]):
     remind: Sequence[timedelta] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signal(Generic[T]):
     """Wait for an answer from outside; the value is what it brings.
 

@@ -10,10 +10,10 @@ late, or that was left by a lost worker, goes alone.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from flowstone.core.board import Board
 from flowstone.core.plan import Skeleton
 from flowstone.core.table import State
 
@@ -59,9 +59,7 @@ class Packer:
 
     Args:
         skeleton: what is known of the plan.
-        readers: the nodes that wait for each node.
-        table: the states of the cells; it sets those that it packs to `RUNNING`.
-        left: how many upstreams of each cell have not ended.
+        board: the states of the cells; it sets those that it packs to `RUNNING`.
         mode: `auto` as said above; `off` for none; `whole` for all that is ready.
         budget: how long a pack should last, in milliseconds.
 
@@ -74,9 +72,7 @@ class Packer:
     def __init__(
         self,
         skeleton: Skeleton,
-        readers: Sequence[Sequence[int]],
-        table: bytearray,
-        left: Sequence[int],
+        board: Board,
         *,
         mode: Literal["auto", "off", "whole"],
         budget: int,
@@ -87,9 +83,9 @@ class Packer:
         self._waits = [frozenset(w) for w in skeleton.waits]
         self._soft = [frozenset(s) for s in skeleton.soft]
         self._alone = frozenset(skeleton.alone)
-        self._readers = readers
-        self._table = table
-        self._left = left
+        self._readers = board.readers
+        self._table = board.table
+        self._left = board.left
         self._width = len(skeleton.names)
         self._mode = mode
         # A budget of nothing is the worker's affair: it then starts one at a time.

@@ -35,13 +35,15 @@ __all__ = ["NONE", "PartitionKey"]
 
 _SAFE = "_.-+:!"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# Within a day: releases of Python differ in whether there is an hour 24.
 _INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{6})?Z"
 )
-_INT = re.compile(r"0|-?[1-9][0-9]*")
+_DIGITS = 4000
+_INT = re.compile(rf"0|-?[1-9][0-9]{{0,{_DIGITS - 1}}}")
+_TOO_LONG = 10**_DIGITS
 _QUOTE, _END, _EQUALS = re.compile("'"), re.compile("[,)}]"), re.compile("=")
 _DEEPEST = 16
-_LONGEST_INT = 4000
 _ID_BYTES, _ID_KEPT = 120, 80
 _SHOWN = 80
 
@@ -162,8 +164,8 @@ def _write_str(value: str) -> str:
 
 
 def _write_int(value: int) -> str:
-    if value.bit_length() > _LONGEST_INT * 3:
-        raise _bad("a huge int", f"it has more than {_LONGEST_INT} digits.")
+    if abs(value) >= _TOO_LONG:
+        raise _bad("a huge int", f"it has more than {_DIGITS} digits.")
     return str(value)
 
 
@@ -199,7 +201,7 @@ def _write_mapping(value: Mapping[object, object], depth: int) -> str:
 
 def _scalar(text: str) -> date | datetime | int | None:
     """Read a bare text as what is not a str; None when it is one."""
-    if _INT.fullmatch(text) and len(text) <= _LONGEST_INT:
+    if _INT.fullmatch(text):
         return int(text)
     try:
         if _DATE.fullmatch(text):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from math import inf
+from typing import Literal, cast
 
 from flowstone.core.errors import DefinitionError
 
-__all__ = ["HOUR", "MINUTE", "SECOND", "Freshness", "Retry"]
+__all__ = ["HOUR", "MINUTE", "SECOND", "Freshness", "Packs", "Retry"]
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -17,6 +18,9 @@ HOUR = timedelta(hours=1)
 
 Freshness = Literal["always", "missing", "stale"]
 """When a value that exists is made again."""
+
+Packs = Literal["auto", "off", "whole"]
+"""How assets share an activity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,9 @@ class Retry:
             for bad, text in (
                 (self.attempts < 1, "attempts must be at least 1"),
                 (self.delay < timedelta(0), "delay must not be negative"),
-                (not self.backoff >= 1, "backoff must be at least 1"),
+                (not 1 <= self.backoff < inf, "backoff must be a number of at least 1"),
                 (self.max_delay < self.delay, "max_delay must not be below delay"),
+                (not _are_exceptions(self.fatal), "fatal must be a list of exceptions"),
             )
             if bad
         ]
@@ -59,5 +64,12 @@ class Retry:
         try:
             wanted = self.delay * self.backoff ** (failures - 1)
         except OverflowError:
-            return self.max_delay
+            wanted = self.max_delay if self.delay else self.delay
         return min(wanted, self.max_delay)
+
+
+def _are_exceptions(found: object) -> bool:
+    return isinstance(found, Sequence) and all(
+        isinstance(kind, type) and issubclass(kind, BaseException)
+        for kind in cast("Sequence[object]", found)
+    )

@@ -279,6 +279,11 @@ def _check_order(first: date, last: date | None) -> None:
 def _space(dimension: Space | Iterable[Key]) -> Space:
     if isinstance(dimension, Space) and not isinstance(dimension, dict):
         return dimension
+    if isinstance(dimension, str):
+        raise BadPartition(
+            partition=repr(dimension),
+            reason=f"write it as a list of keys: [{dimension!r}].",
+        )
     return one_of(*cast("Iterable[Key]", dimension))
 
 

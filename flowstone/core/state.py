@@ -7,7 +7,7 @@ are numbered key by key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -43,6 +43,12 @@ __all__ = ["RunState"]
 _BUSY_FIRST, _BUSY_LONGEST = 5_000, 600_000
 _ABSENT_FIRST, _ABSENT_LONGEST = 500, 10_000
 _MOST_GATES = 500
+_ENDS: Mapping[type[object], State] = {
+    Produced: State.MADE,
+    Reused: State.REUSED,
+    Skipped: State.BYPASSED,
+    Cancelled: State.CANCELLED,
+}
 
 
 class RunState:
@@ -96,12 +102,7 @@ class RunState:
         self._gates = Gates()
         self._board = Board(skeleton, self.table)
         self._packer = Packer(
-            skeleton,
-            self._board.readers,
-            self.table,
-            self._board.left,
-            mode=request.packs,
-            budget=request.budget,
+            skeleton, self._board, mode=request.packs, budget=request.budget
         )
         if carried is not None:
             self._restore(carried)
@@ -151,13 +152,15 @@ class RunState:
         """
         for number in self._alarms.ring(now):
             self._reopen(number)
+        # What it waits for may have failed meanwhile, when it was made again.
+        self._board.open_up()
+        # Though there may be no room to ask: nothing is to wake for them again.
+        self._gates.pass_deadlines(now)
         found: list[Order] = []
         for expired in (True, False):
             cells: list[int] = []
             if len(found) < room:
-                cells = self._gates.take(
-                    now, self._is_at_gate, _MOST_GATES, expired=expired
-                )
+                cells = self._gates.take(self._is_at_gate, _MOST_GATES, expired=expired)
             if cells:
                 found.append(self._order(cells, gates=True, expired=expired))
         for pack in self._packer.packs(self._board.ready, room - len(found)):
@@ -203,6 +206,7 @@ class RunState:
         """End every cell that has not ended; nothing may be running."""
         assert not self.running, "wait for what runs before cancelling the rest"
         self._board.cancel()
+        self._alarms, self._gates = Alarms(), Gates()
 
     # --- crossing -------------------------------------------------------------------
 
@@ -265,16 +269,9 @@ class RunState:
     def _fold_end(
         self, number: int, reply: Produced | Reused | Skipped | Cancelled
     ) -> None:
-        match reply:
-            case Produced(millis=millis):
-                self._packer.learn(number % self.width, millis)
-                self._settle(number, State.MADE)
-            case Reused():
-                self._settle(number, State.REUSED)
-            case Skipped():
-                self._settle(number, State.BYPASSED)
-            case Cancelled():
-                self._settle(number, State.CANCELLED)
+        if isinstance(reply, Produced):
+            self._packer.learn(number % self.width, reply.millis)
+        self._settle(number, _ENDS[type(reply)])
 
     def _fold_raised(self, number: int, reply: Raised, now: datetime) -> None:
         self._get_through(number)

@@ -14,6 +14,8 @@ from flowstone.core.errors import DefinitionError
 
 __all__ = ["CONTEXT", "Need", "Wiring", "wire"]
 
+_BY_NAME = {Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD}
+
 CONTEXT = "ctx"
 """The parameter that takes the `Context`."""
 
@@ -68,11 +70,11 @@ def wire(
     renames = dict(renamed or {})
     name = getattr(function, "__name__", repr(function))
     parameters = _parameters(name, function)
-    if len(parameters) < supplied:
+    first, rest = parameters[:supplied], parameters[supplied:]
+    if len(first) < supplied or any(p.kind in _BY_NAME for p in first):
         raise DefinitionError(
             reason=f"{name!r} must take what it is given as its first parameter."
         )
-    rest = parameters[supplied:]
     for parameter in rest:
         _check_kind(name, parameter)
     unknown = set(renames) - {p.name for p in rest}
@@ -108,8 +110,9 @@ def _parameters(name: str, function: Callable[..., object]) -> list[Parameter]:
 
 def _check_kind(name: str, parameter: Parameter) -> None:
     if parameter.kind in {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}:
+        bare = parameter.replace(annotation=Parameter.empty)
         raise DefinitionError(
-            reason=f"{name!r} takes {parameter}: name each asset that it reads."
+            reason=f"{name!r} takes {bare}: name each asset that it reads."
         )
     if parameter.kind is Parameter.POSITIONAL_ONLY:
         raise DefinitionError(

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, cast
@@ -137,6 +138,7 @@ class LocalBackend:
         self._live: dict[str, _Live] = {}
         self._queues: dict[str, asyncio.Queue[str]] = {}
         self._relay: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     async def start(self, flow: Materialize | Backfill, run: RunRow) -> str:
         """Start a run as a task, or join the one that has its workflow's id."""
@@ -203,8 +205,9 @@ class LocalBackend:
     async def _ring_due(self) -> None:
         """Ring what the ledger says is due, as long as this backend lives."""
         outbox, name = self.toolbox.ledger.outbox, self.toolbox.name
-        while True:
-            await asyncio.sleep(_RELAY_SECONDS)
+        while not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _RELAY_SECONDS)
             try:
                 due = await asyncio.to_thread(outbox.due, name)
             except _TRANSIENT as error:
@@ -226,10 +229,12 @@ class LocalBackend:
 
     async def close(self) -> None:
         """Cancel what runs, and stop every thread."""
-        if self._relay is not None:
-            self._relay.cancel()
+        self._closing.set()
         tasks = [live.task for live in self._live.values() if not live.task.done()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._relay is not None:
+            # Cut off, it would leave a connection.
+            await self._relay
         await asyncio.to_thread(self.threads.shutdown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 
-from flowstone.core.errors import CodecError, GateTimedOut
+from flowstone.core.errors import CodecError, GateTimedOut, NotSupported
 from flowstone.core.hints import read_hints
 from flowstone.core.messages import (
     Cancelled,
@@ -126,6 +126,18 @@ class _Answered(Pack):
             waited_seconds=waited.total_seconds() if waited else 0.0,
         )
         return self._fold_failure(what, Failure(error=error, retryable=False))
+
+    def _fold_signal(
+        self, what: Invocation, seconds: float | None, key: str | None, on_timeout: str
+    ) -> Reply:
+        if not what.supplied:
+            return super()._fold_signal(what, seconds, key, on_timeout)
+        # Its gate is decided: it would be answered by the same payload, for ever.
+        refused = NotSupported(
+            what=f"Signal(...) from .on_signal of {what.asset.name!r}",
+            instead="Return the value, or raise.",
+        )
+        return self._fold_final(what, refused)
 
     def _by_companion(
         self,

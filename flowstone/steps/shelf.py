@@ -12,7 +12,7 @@ from flowstone.io.base import IOManager, Slot, Stored, StoresMany, TakesEncoded
 from flowstone.ledger.base import Attempt, Version, Wanted
 from flowstone.steps.toolbox import Job, Toolbox
 
-__all__ = ["Finished", "NotStorable", "Shelf"]
+__all__ = ["Finished", "NotStorable", "Shelf", "stored_of"]
 
 _IN_MEMORY = 32 * 1024 * 1024
 _BAD_VALUE = (StoreError, TypeError, ValueError, LookupError, AttributeError)

@@ -8,7 +8,15 @@ from typing import TypedDict
 
 import pytest
 
-from flowstone import AssetFailed, Context, Flowstone, Pipeline, Signal, asset
+from flowstone import (
+    MINUTE,
+    AssetFailed,
+    Context,
+    Flowstone,
+    Pipeline,
+    Signal,
+    asset,
+)
 
 
 async def test_hello() -> None:
@@ -145,3 +153,27 @@ async def test_a_gate_takes_its_answer(payload: object, outcome: object) -> None
         else:
             with pytest.raises(AssetFailed, match=str(outcome)):
                 await run.result()
+
+
+async def test_an_answer_cannot_ask_for_another() -> None:
+    """An `.on_signal` that waits again is refused: its answer is there already."""
+    tokens: list[str] = []
+
+    @asset
+    def endless(ctx: Context) -> int | Signal[int]:
+        tokens.append(ctx.token)
+        return Signal(timeout=MINUTE)
+
+    @endless.on_signal
+    def again(payload: int) -> Signal[int]:
+        return Signal(timeout=MINUTE)
+
+    async with Flowstone("endless", Pipeline(endless)).local() as stone:
+        run = await stone.materialize(endless)
+        while not await stone.gates.list():
+            await asyncio.sleep(0.01)
+        await stone.gates.signal(tokens[0], 1)
+        outcome = await asyncio.wait_for(run.wait(), 10)
+
+    assert outcome.status == "failed"
+    assert ".on_signal of 'endless'" in str(outcome.error)

@@ -152,8 +152,8 @@ def test_every_page_can_be_reached() -> None:
         if page in seen:
             continue
         seen.add(page)
-        for target in re.findall(r"\]\((?!https?:)([^)\s#]+\.md)", page.read_text()):
-            ahead.append((page.parent / target).resolve())
+        targets = re.findall(r"\]\((?!https?:)([^)\s#]+\.md)", page.read_text())
+        ahead += [(page.parent / target).resolve() for target in targets]
 
     unreached = [
         p for p in PAGES if p not in seen and "docs" in p.relative_to(ROOT).parts

@@ -6,17 +6,20 @@ import asyncio
 import importlib.util
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+import pytest
+
 from flowstone import Client, Flowstone, FlowstoneError, ValueNotFound
 from flowstone.core.partition import PartitionKey
 from flowstone.engines.temporal.connect import connect_client
 from flowstone.engines.temporal.worker import WorkerOptions, serve
+from flowstone.io import encode
 from flowstone.ledger.base import RunRow
 from flowstone.opening import close_toolbox, shared_toolbox
 from flowstone.views import LineageEntry
@@ -26,7 +29,11 @@ __all__ = ["EXAMPLES", "Engine", "RunSeen", "Seen", "load", "on_local", "on_temp
 Engine = Literal["local", "temporal"]
 
 _FOLDER = Path(__file__).parents[2] / "dev" / "examples"
-EXAMPLES = sorted(path.stem for path in _FOLDER.glob("*.py"))
+EXAMPLES = [
+    # What was seen of an example is remembered: its tests belong to one process.
+    pytest.param(name, marks=pytest.mark.xdist_group(name), id=name)
+    for name in sorted(path.stem for path in _FOLDER.glob("*.py"))
+]
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DRAIN = WorkerOptions().drain
@@ -55,14 +62,15 @@ class Seen:
     """What an example leaves behind, without ids and times.
 
     Attributes:
-        values: by asset and key, each that was ever made; `None` where it was taken
-            away again, else its one value in a tuple.
+        values: by asset and key, each that was ever made, as the name of its type
+            and its encoded bytes (an example's own classes are new each time it is
+            loaded); `None` where it was taken away again.
         lineage: by asset and key, what is upstream and downstream of each value:
             asset, key and depth.
         runs: in an order of their own.
     """
 
-    values: dict[tuple[str, str], tuple[object] | None]
+    values: dict[tuple[str, str], tuple[str, bytes] | None]
     lineage: dict[tuple[str, str], tuple[list[str], list[str]]]
     runs: list[RunSeen]
 
@@ -106,7 +114,7 @@ async def on_temporal(
 
 
 @asynccontextmanager
-async def _served(app: Flowstone, address: str) -> AsyncIterator[None]:
+async def _served(app: Flowstone, address: str) -> AsyncGenerator[None]:
     """Serve an app from this process."""
     toolbox = await asyncio.to_thread(shared_toolbox, app)
     client = await connect_client(address)
@@ -165,11 +173,12 @@ def _error(error: FlowstoneError | None) -> tuple[str, str] | None:
     return type(error).__name__, _ID.sub("<id>", error.message)
 
 
-async def _value(stone: Client, asset: str, key: str) -> tuple[object] | None:
+async def _value(stone: Client, asset: str, key: str) -> tuple[str, bytes] | None:
     try:
-        return (await stone.value(asset, PartitionKey(key).value),)
+        value = await stone.value(asset, PartitionKey(key).value)
     except ValueNotFound:
         return None
+    return type(value).__qualname__, encode(value).data
 
 
 async def _lineage(stone: Client, asset: str, key: str) -> tuple[list[str], list[str]]:

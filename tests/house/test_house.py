@@ -72,8 +72,11 @@ def _rank(name: str) -> tuple[int, list[object]]:
 
 def _defined(module: Module) -> set[str]:
     """Give the functions and classes that a module defines for others."""
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    names = {n.name for n in module.tree.body if isinstance(n, kinds)}
+    names = {
+        n.name
+        for n in module.tree.body
+        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
     return {n for n in names if not n.startswith("_")}
 
 
@@ -155,8 +158,10 @@ def test_doing_is_plain_def() -> None:
 def test_a_flow_may_not_name_what_differs_on_replay(line: str) -> None:
     """The linter refuses a clock, a dice or an unordered wait in a flow."""
     done = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--output-format", "concise"]
-        + ["--stdin-filename", "flowstone/flows/invented.py", "-"],
+        [
+            *(sys.executable, "-m", "ruff", "check", "--output-format", "concise"),
+            *("--stdin-filename", "flowstone/flows/invented.py", "-"),
+        ],
         input=f"{line}\n",
         cwd=ROOT,
         check=False,

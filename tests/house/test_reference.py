@@ -111,7 +111,15 @@ def test_every_status_is_explained() -> None:
 
 def _texts(node: ast.AST) -> Iterator[str]:
     """Give the dotted names of an expression as patterns; what is filled in is any."""
+    whole = {
+        id(part)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.JoinedStr)
+        for part in inner.values
+    }
     for inner in ast.walk(node):
+        if id(inner) in whole:
+            continue
         if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
             yield re.escape(inner.value)
         elif isinstance(inner, ast.JoinedStr):

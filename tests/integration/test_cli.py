@@ -19,7 +19,11 @@ from flowstone.stack.ports import free_port
 from tests.harness import eventually, query, upgrade
 from tests.unit.cli.typed import APP, Said, shell, started
 
-pytestmark = pytest.mark.service
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("dev"),
+]
 
 DAY = ("-p", "2025-01-11")
 
@@ -49,7 +53,8 @@ class Dev:
     def at_once(self, *lines: Sequence[str]) -> list[Said]:
         """Type lines in as many terminals."""
         with ThreadPoolExecutor(len(lines)) as terminals:
-            return list(terminals.map(lambda words: self(*words), lines))
+            calls = [terminals.submit(self, *words) for words in lines]
+            return [call.result() for call in calls]
 
     def processes(self) -> set[int]:
         """Give every process that came of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from flowstone.stack import PostgresServer
 from tests.apps import crashy
 from tests.harness import WorkerProcess, eventually, query, upgrade
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.timeout(240),
+    pytest.mark.xdist_group("crashes"),
+]
 
 DAY = "2025-01-15"
 APP = "tests.apps.crashy:app"
@@ -32,6 +37,8 @@ FREEZES = {
     "inside-user-code": {"CRASHY_FREEZE_IN": "second"},
     "before-commit": {"FLOWSTONE_FREEZE_AT": "commit.before:1"},
 }
+_AT_ONCE = 5
+"""Scenes; to start more workers would take longer than to wait for their heartbeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +74,15 @@ class Scene:
                 **environment,
             },
         )
+
+    def wait_late(self) -> None:
+        """Wait until a thawed worker has tried to commit what it had."""
+        if self.name != "freeze-before-commit":
+            time.sleep(3)
+            return
+        late = "SELECT 1 FROM flowstone_attempts WHERE asset LIKE %s AND state = %s"
+        mine = f"{self.name}/%"
+        eventually(lambda: query(self.url, late, mine, "discarded"), what="its commit")
 
     def seen(self, value: object) -> Seen:
         """Look at what is left."""
@@ -124,12 +140,12 @@ async def frozen(scene: Scene, environment: dict[str, str]) -> Seen:
         ) as stone:
             run = await stone.materialize_all(crashy.last, DAY)
             await asyncio.to_thread(
-                lambda: eventually(doomed.is_stopped, what="the freeze")
+                lambda: eventually(doomed.is_stopped, within=90, what="the freeze")
             )
             workers.append(await asyncio.to_thread(scene.worker))
             value = await run.result()
             doomed.thaw()
-            await asyncio.sleep(3)
+            await asyncio.to_thread(scene.wait_late)
             again = await stone.value(crashy.last, DAY)
             assert value == again
             return scene.seen(value)
@@ -144,9 +160,10 @@ def disturbed(
     temporal_address: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Seen]:
-    """Play every scene, all at once: most of the time they wait for heartbeats."""
+    """Play every scene, several at once: most of the time they wait for heartbeats."""
     url = postgres.url
     upgrade(url)
+    room = asyncio.Semaphore(_AT_ONCE)
 
     async def play() -> dict[str, Seen]:
         found: dict[str, Seen] = {}
@@ -159,13 +176,14 @@ def disturbed(
                 folder=tmp_path_factory.mktemp(f"{kind}-{name}"),
             )
             run = killed if kind == "kill" else frozen
-            found[scene.name] = await run(scene, environment)
+            async with room:
+                found[scene.name] = await run(scene, environment)
 
         async with asyncio.TaskGroup() as group:
-            for name, environment in KILLS.items():
-                group.create_task(one("kill", name, environment))
             for name, environment in FREEZES.items():
                 group.create_task(one("freeze", name, environment))
+            for name, environment in KILLS.items():
+                group.create_task(one("kill", name, environment))
         return found
 
     return asyncio.run(play())

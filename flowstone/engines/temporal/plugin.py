@@ -19,7 +19,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import ActivityHandle
 
-from flowstone.core.errors import FlowstoneError
+from flowstone.core.errors import ConfigurationError, FlowstoneError
 
 __all__ = ["FlowstonePlugin"]
 
@@ -46,7 +46,7 @@ class _Interceptor(Interceptor):
 
     def workflow_interceptor_class(
         self,
-        input: WorkflowInterceptorClassInput,  # noqa: A002 - the SDK's name
+        input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002 - the SDK's names
     ) -> type[WorkflowInboundInterceptor] | None:
         """Give what stands between a workflow and the worker."""
         return _Inbound
@@ -70,16 +70,34 @@ class _Outbound(WorkflowOutboundInterceptor):
 def _converter(given: DataConverter | None) -> DataConverter:
     if given is None or given == DataConverter.default:
         return pydantic_data_converter
+    mine = pydantic_data_converter.payload_converter_class
+    if given.payload_converter_class not in {
+        mine,
+        DataConverter.default.payload_converter_class,
+    }:
+        other = given.payload_converter_class.__name__
+        raise ConfigurationError(
+            problems=[
+                f"Flowstone's messages cannot be written by {other}: leave the payload "
+                "converter out. Payload codecs and failure converters may stay."
+            ]
+        )
     # Codecs and failure encoders of the user's stay; only payloads must be ours.
     return dataclasses.replace(
         given,
-        payload_converter_class=pydantic_data_converter.payload_converter_class,
+        payload_converter_class=mine,
     )
 
 
 def _runner(given: WorkflowRunner | None) -> WorkflowRunner:
-    runner = given if isinstance(given, SandboxedWorkflowRunner) else None
-    runner = runner or SandboxedWorkflowRunner()
+    runner = given or SandboxedWorkflowRunner()
+    if not isinstance(runner, SandboxedWorkflowRunner):
+        raise ConfigurationError(
+            problems=[
+                f"Flowstone's workflows run in Temporal's sandbox, not in "
+                f"{type(runner).__name__}: leave the workflow runner out."
+            ]
+        )
     return dataclasses.replace(
         runner,
         restrictions=runner.restrictions.with_passthrough_modules("flowstone.core"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -28,6 +30,7 @@ __all__ = ["WorkerOptions", "serve"]
 _LOG = logging.getLogger("flowstone")
 _RELAY_SECONDS = 0.2
 _SWEEP_SECONDS = 60.0
+_FAREWELL_SECONDS = 10.0
 _IDLE = timedelta(seconds=60)
 _PASSING = (RPCError, DBAPIError, OSError)
 """What a helper of the worker outlives, however long it lasts."""
@@ -77,32 +80,52 @@ async def serve(
             max_eager_activity_reservations_per_workflow_task=min(options.slots, 50),
             graceful_shutdown_timeout=options.drain,
         )
+        ended = asyncio.Event()
         helpers = [
-            asyncio.ensure_future(_relay(toolbox, backend)),
-            asyncio.ensure_future(_sweep(toolbox, backend, options.sweep_seconds)),
+            asyncio.ensure_future(_relay(toolbox, backend, ended)),
+            asyncio.ensure_future(
+                _sweep(toolbox, backend, ended, options.sweep_seconds)
+            ),
         ]
         try:
             async with worker:
                 started.set()
                 await stop.wait()
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            ended.set()
+            await _finish(helpers)
 
 
-async def _relay(toolbox: Toolbox, backend: TemporalBackend) -> None:
+async def _finish(helpers: Sequence[asyncio.Future[None]]) -> None:
+    """Let helpers come to their end: one that is cut off would leave a connection."""
+    _, late = await asyncio.wait(helpers, timeout=_FAREWELL_SECONDS)
+    for helper in late:
+        helper.cancel()
+    await asyncio.gather(*helpers, return_exceptions=True)
+
+
+async def _pause(ended: asyncio.Event, seconds: float) -> bool:
+    """Wait, but not beyond the end; tell whether it is there."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), seconds)
+    return ended.is_set()
+
+
+async def _relay(
+    toolbox: Toolbox, backend: TemporalBackend, ended: asyncio.Event
+) -> None:
     """Ring what is due."""
     outbox = toolbox.ledger.outbox
-    while True:
+    pause = 0.0
+    while not await _pause(ended, pause):
+        pause = _RELAY_SECONDS
         try:
             for bell in await asyncio.to_thread(outbox.due, toolbox.name):
                 if not bell.tries or await _is_heard(toolbox, backend, bell):
                     await backend.ring(bell.workflow, bell.gate)
         except _PASSING as error:
             _LOG.warning("bells cannot be rung: %s", _line(error))
-            await asyncio.sleep(1)
-        await asyncio.sleep(_RELAY_SECONDS)
+            pause = 1.0
 
 
 async def _is_heard(toolbox: Toolbox, backend: TemporalBackend, bell: Bell) -> bool:
@@ -113,11 +136,12 @@ async def _is_heard(toolbox: Toolbox, backend: TemporalBackend, bell: Bell) -> b
     return await _mend(toolbox, backend, run)
 
 
-async def _sweep(toolbox: Toolbox, backend: TemporalBackend, every: float) -> None:
+async def _sweep(
+    toolbox: Toolbox, backend: TemporalBackend, ended: asyncio.Event, every: float
+) -> None:
     """Close runs whose workflow is gone; start those that were never started."""
     outbox = toolbox.ledger.outbox
-    while True:
-        await asyncio.sleep(every)
+    while not await _pause(ended, every):
         try:
             idle = min(_IDLE, timedelta(seconds=every))
             for run in await asyncio.to_thread(outbox.stuck, toolbox.name, idle):

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 from flowstone.engines.temporal.engine import TemporalEngine
 from flowstone.flows.table import AnyFlow, take_flow
 
-__all__ = ["WORKFLOWS"]
+__all__ = ["WORKFLOWS", "Backfill", "Materialize", "Shard"]
 
 
 @workflow.defn(name="flowstone.Materialize")

@@ -1,4 +1,7 @@
 """A shop with one asset for each thing that the command line may meet."""
+# pyright: reportUnknownParameterType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# pyarrow has no types
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ def test_a_table_goes_to_a_file(typed: Type, kept: str, tmp_path: Path) -> None:
     typed("value", APP, "table", kept, "--out", str(tmp_path / "t.arrow"))
 
     assert "an Arrow table" in refused.error
-    with pa.ipc.open_stream(tmp_path / "t.arrow") as stream:
+    with pa.ipc.open_stream(tmp_path / "t.arrow") as stream:  # pyright: ignore[reportUnknownVariableType]
         assert stream.read_all().to_pydict() == {"a": [1, 2]}
 
 

@@ -1,0 +1,139 @@
+"""A run as people read it, bounded whatever its size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flowstone.core.messages import Busy, NotHere, Produced, Raised, Request
+from flowstone.core.order import Order
+from flowstone.core.plan import Skeleton
+from flowstone.core.report import describe, summary
+from flowstone.core.state import RunState
+from flowstone.core.table import State
+from tests.unit.core.driven import CHAIN, FAN, driven
+from tests.unit.flows.scripted import skeleton
+
+REQUEST = Request(
+    run="r1",
+    verb="materialize_all",
+    pipeline="shop",
+    asset="report",
+    key="2025-01-15",
+)
+LONG = skeleton({f"an_asset_with_quite_a_long_name_{i}": [] for i in range(9)})
+
+
+def state(plan: Skeleton, *, key: str = "", first: int = 0, count: int = 1) -> RunState:
+    return RunState(plan, replace(REQUEST, key=key), first=first, count=count)
+
+
+def order(*cells: int, gates: bool = False) -> Order:
+    return Order(cells=cells, dispatch=1, gates=gates)
+
+
+@pytest.mark.parametrize(
+    ("cells", "first", "count", "text"),
+    [
+        ((0, 1, 2), 0, 1, "raw → cleaned → report @ 2025-01-15"),
+        ((1,), 0, 2, "cleaned @ key 0"),
+        ((1, 4), 0, 2, "cleaned @ keys 0 to 1"),
+        ((3, 4, 5), 7, 2, "raw → cleaned → report @ key 8"),
+        ((1,), 7, 1, "cleaned @ key 7"),
+    ],
+)
+def test_an_order_is_named_by_its_assets_and_keys(
+    cells: tuple[int, ...], first: int, count: int, text: str
+) -> None:
+    """An activity's summary says what it makes, and for which keys."""
+    found = state(skeleton(CHAIN), key="2025-01-15", first=first, count=count)
+
+    assert summary(found, order(*cells)) == text
+
+
+def test_a_run_without_a_key_names_none() -> None:
+    """An asset without partitions is named alone."""
+    assert summary(state(skeleton(CHAIN)), order(0)) == "raw"
+
+
+def test_the_asking_of_a_gate_is_told_from_the_making() -> None:
+    """What asks a gate says so."""
+    found = state(skeleton(CHAIN))
+
+    assert summary(found, order(1, gates=True)) == "gate of cleaned"
+
+
+def test_a_long_summary_names_its_ends() -> None:
+    """Of many assets the first and the last are named, and how many there are."""
+    text = summary(state(LONG), order(*range(9)))
+
+    assert text == f"{LONG.names[0]} → … → {LONG.names[8]} (9 assets)"
+
+
+def test_no_summary_is_longer_than_temporal_takes() -> None:
+    """Names and keys are cut, however long they are."""
+    plan = skeleton({"a" * 300: [], "b" * 300: []})
+    for cells in ((0,), (0, 1)):
+        text = summary(state(plan, key="k" * 300), order(*cells))
+        assert len(text) == 190
+        assert text.endswith("…")
+
+
+def test_people_see_what_goes_on_first() -> None:
+    """What runs comes first, then what broke, what is to come, and what is done."""
+    run = driven({**FAN, "rest": []})
+    raw, rest = run.start()
+    run.fold(raw, Produced())
+    run.fold(rest, Raised())
+    left, _ = run.start()
+    run.fold(left, Busy(owner="r0"))
+
+    assert describe(run.state).splitlines() == [
+        "1 waits for upstream, 1 running, 1 made by another run, 1 made, 1 failed",
+        "",
+        "| asset | state | |",
+        "|---|---|---|",
+        "| left | made by another run | run r0 is making it |",
+        "| right | running |  |",
+        "| rest | failed |  |",
+        "| report | waits for upstream |  |",
+        "| raw | made |  |",
+    ]
+
+
+def test_every_state_has_words() -> None:
+    """Each state of a cell is told to people, but for what is made elsewhere."""
+    names = [f"n{s}" for s in State]
+    found = state(skeleton({name: [] for name in names}))
+    found.table[:] = bytes(State)
+    text = describe(found)
+
+    assert sum(f"| n{s} |" in text for s in State) == len(State) - 1
+    assert "elsewhere" not in text
+
+
+def test_a_stretch_of_keys_names_the_key() -> None:
+    """Where there are several keys, each row says of which it is."""
+    assert "| raw @ key 7 | ready |  |" in describe(
+        state(skeleton(CHAIN), first=6, count=2)
+    )
+
+
+def test_a_large_table_shows_sixty_rows() -> None:
+    """However many cells there are, the description is short."""
+    text = describe(state(skeleton(CHAIN), count=1_000))
+
+    assert len(text.splitlines()) == 4 + 60 + 1
+    assert text.endswith("| … 2940 more | | |")
+
+
+def test_a_note_cannot_break_the_table() -> None:
+    """A note is one line, without bars, and cut."""
+    run = driven({"report": []})
+    run.answer(NotHere(why=f"a | b\nc {'x' * 300}"))
+    row = describe(run.state).splitlines()[-1]
+
+    assert row.startswith("| report | asleep | a ¦ b c xxx")
+    assert row.endswith("x… |")
+    assert len(row) < 160
