@@ -196,11 +196,13 @@ class LocalBackend:
         live = self._live.get(run.workflow)
         return live is not None and live.run == run.id and not live.task.done()
 
-    async def ring(self, workflow: str, gate: str) -> None:
+    async def ring(self, workflow: str, gate: str) -> bool:
         """Put a bell into a workflow's queue; a workflow that is gone hears nothing."""
         bells = self._queues.get(workflow)
-        if bells is not None:
-            bells.put_nowait(gate)
+        if bells is None:
+            return False
+        bells.put_nowait(gate)
+        return True
 
     async def _ring_due(self) -> None:
         """Ring what the ledger says is due, as long as this backend lives."""

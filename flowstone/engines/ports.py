@@ -43,8 +43,12 @@ class Backend(Protocol):
         """Tell whether a run's workflow is open and is this run's."""
         ...
 
-    async def ring(self, workflow: str, gate: str) -> None:
-        """Ring a workflow's bell, for a gate or (empty) for a freed claim."""
+    async def ring(self, workflow: str, gate: str) -> bool:
+        """Ring a workflow's bell, for a gate or (empty) for a freed claim.
+
+        Returns:
+            Whether anybody was there to hear it.
+        """
         ...
 
     async def cancel(self, run: RunRow) -> None:

@@ -170,7 +170,7 @@ class TemporalBackend:
             return False
         return (await found.memo()).get(MEMO_RUN) == run.id
 
-    async def ring(self, workflow: str, gate: str) -> None:
+    async def ring(self, workflow: str, gate: str) -> bool:
         """Signal a workflow; one that is gone hears nothing."""
         handle = self.client.get_workflow_handle(workflow)
         try:
@@ -178,6 +178,8 @@ class TemporalBackend:
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
+            return False
+        return True
 
     async def cancel(self, run: RunRow) -> None:
         """Ask the workflow to stop."""
