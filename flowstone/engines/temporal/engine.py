@@ -77,9 +77,12 @@ class TemporalEngine:
         return workflow.now()
 
     def show(self, details: Callable[[], str]) -> None:
-        """Set the details on the workflow's page."""
-        if not workflow.unsafe.is_replaying():
-            workflow.set_current_details(details()[:_DETAILS])
+        """Set the details on the workflow's page.
+
+        On a replay too: a run that ended, or waits for a week, is in no worker's cache,
+        and the page asks the one that replays it.
+        """
+        workflow.set_current_details(details()[:_DETAILS])
 
     @property
     def history_full(self) -> bool:
