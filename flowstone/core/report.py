@@ -20,6 +20,9 @@ __all__ = ["describe", "describe_shards", "shard_summary", "summary"]
 _SUMMARY = 190
 _ROWS = 60
 _NAME, _NOTE = 80, 120
+_RULE = "|:---|:---|:---|"
+_GAP = "\N{EM SPACE}"
+"""Temporal's page leaves nothing between the columns of a table, and trims blanks."""
 _WORDS = {
     State.PENDING: "waits for upstream",
     State.READY: "ready",
@@ -84,7 +87,7 @@ def describe(state: RunState) -> str:
     words = ", ".join(f"{n} {word}" for n, word in counts if n)
     cells = list(islice(_cells(state), _ROWS))
     head = f"**{done} of {known} done**: {words}"
-    lines = [head, "", "| asset | state | |", "|---|---|---|"]
+    lines = [head, "", "| asset | state | |", _RULE]
     lines += [_row(state, number) for number in cells]
     if known > len(cells):
         lines.append(f"| … {known - len(cells)} more | | |")
@@ -104,13 +107,13 @@ def describe_shards(shards: Sequence[Shard], ended: Mapping[int, ShardEnded]) ->
     total = sum(shard.count for shard in shards)
     failed = sum(found.failed for found in ended.values())
     head = f"**{done} of {total} keys done**" + (f": {failed} failed" if failed else "")
-    lines = [head, "", "| keys | state | |", "|---|---|---|"]
+    lines = [head, "", "| keys | state | |", _RULE]
     for shard in shards:
         found = ended.get(shard.number)
         word = "▶ running" if found is None else "✓ ended"
         note = f"✗ {found.failed} failed" if found is not None and found.failed else ""
-        keys = f"{shard.first + 1} to {shard.first + shard.count}"
-        lines.append(f"| {keys} | {word} | {note} |")
+        keys = _span(shard.first + 1, shard.first + shard.count)
+        lines.append(f"| {keys}{_GAP} | {word}{_GAP} | {note} |")
     return "\n".join(lines)
 
 
@@ -127,7 +130,7 @@ def _row(state: RunState, number: int) -> str:
     found = State(state.table[number])
     word = f"{_MARKS.get(found, '')}{_WORDS[found]}"
     note = _cut(" ".join(state.notes.get(number, "").split()), _NOTE)
-    return f"| {name}{key} | {word} | {note.replace('|', '¦')} |"
+    return f"| {name}{key}{_GAP} | {word}{_GAP} | {note.replace('|', '¦')} |"
 
 
 def _keys(state: RunState, order: Order) -> str:
@@ -142,15 +145,19 @@ def _keys(state: RunState, order: Order) -> str:
 
 def _attempt(state: RunState, order: Order) -> str:
     """Tell which attempt it is, where an order asks one cell again."""
-    if len(order.cells) > 1 or order.gates:
+    if len(order.cells) != 1 or order.gates:
         return ""
-    attempt = state.cell(order.cells[0]).attempt
+    (number,) = order.cells
+    attempt = state.cell(number).attempt
     return f", attempt {attempt}" if attempt > 1 else ""
 
 
 def _stretch(first: int, last: int, total: int) -> str:
-    span = f"key {first}" if first == last else f"keys {first} to {last}"
-    return f" @ {span} of {total}"
+    return f" @ key{'s' * (last > first)} {_span(first, last)} of {total}"
+
+
+def _span(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first} to {last}"
 
 
 def _cut(text: str, most: int) -> str:

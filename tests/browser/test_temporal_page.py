@@ -41,6 +41,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with Stack() as stack, pytest.MonkeyPatch.context() as environment:
         for name, value in stack.environment().items():
             environment.setenv(name, value)
+        environment.setenv("FLOWSTONE_ACTOR", "anna")
         environment.setenv("TEMPORAL_UI_ADDRESS", stack.ui_url or "")
         upgrade(stack.ledger_url)
         logs = tmp_path_factory.mktemp("worker")

@@ -106,9 +106,9 @@ def test_a_backfill_tells_how_its_shards_stand() -> None:
         "**4 of 9 keys done**: 1 failed",
         "",
         "| keys | state | |",
-        "|---|---|---|",
-        "| 1 to 4 | ✓ ended | ✗ 1 failed |",
-        "| 5 to 9 | ▶ running |  |",
+        "|:---|:---|:---|",
+        "| 1 to 4\N{EM SPACE} | ✓ ended\N{EM SPACE} | ✗ 1 failed |",
+        "| 5 to 9\N{EM SPACE} | ▶ running\N{EM SPACE} |  |",
     ]
     assert describe_shards(SHARDS, {}).startswith("**0 of 9 keys done**\n")
 
@@ -150,12 +150,12 @@ def test_people_see_what_goes_on_first() -> None:
         "1 made, 1 failed",
         "",
         "| asset | state | |",
-        "|---|---|---|",
-        "| left | ⏸ made by another run | run r0 is making it |",
-        "| right | ▶ running |  |",
-        "| rest | ✗ failed |  |",
-        "| report | waits for upstream |  |",
-        "| raw | ✓ made |  |",
+        "|:---|:---|:---|",
+        "| left\N{EM SPACE} | ⏸ made by another run\N{EM SPACE} | run r0 is making it |",
+        "| right\N{EM SPACE} | ▶ running\N{EM SPACE} |  |",
+        "| rest\N{EM SPACE} | ✗ failed\N{EM SPACE} |  |",
+        "| report\N{EM SPACE} | waits for upstream\N{EM SPACE} |  |",
+        "| raw\N{EM SPACE} | ✓ made\N{EM SPACE} |  |",
     ]
 
 
@@ -166,13 +166,13 @@ def test_every_state_has_words() -> None:
     found.table[:] = bytes(State)
     text = describe(found)
 
-    assert sum(f"| n{s} |" in text for s in State) == len(State) - 1
+    assert sum(f"| n{s}\N{EM SPACE} |" in text for s in State) == len(State) - 1
     assert "elsewhere" not in text
 
 
 def test_a_stretch_of_keys_names_the_key() -> None:
     """Where there are several keys, each row says of which it is."""
-    assert "| raw @ key 7 | ready |  |" in describe(
+    assert "| raw @ key 7\N{EM SPACE} | ready\N{EM SPACE} |  |" in describe(
         state(skeleton(CHAIN), first=6, count=2)
     )
 
@@ -191,6 +191,6 @@ def test_a_note_cannot_break_the_table() -> None:
     run.answer(NotHere(why=f"a | b\nc {'x' * 300}"))
     row = describe(run.state).splitlines()[-1]
 
-    assert row.startswith("| report | ⏸ asleep | a ¦ b c xxx")
+    assert row.startswith("| report\N{EM SPACE} | ⏸ asleep\N{EM SPACE} | a ¦ b c xxx")
     assert row.endswith("x… |")
     assert len(row) < 160
