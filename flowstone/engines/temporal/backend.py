@@ -217,14 +217,17 @@ def _summary(run: RunRow) -> str:
 
 def _details(run: RunRow) -> str:
     request = run.request
+    many = request.verb == "backfill"
     rows = {
         "verb": request.verb,
         "asset": f"{request.pipeline}/{request.asset}",
-        "partition": request.key[:200] or "-",
+        **({"partitions": request.keys} if many else {}),
+        **({"partition": request.key[:200]} if request.key else {}),
         "policy": request.policy,
         "run": run.id,
         "asked by": run.actor,
     }
+    # an em space, as Temporal's page leaves nothing between two columns
     return "\n".join(
-        ["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]
+        ["| | |", "|---|---|", *(f"| {k}\N{EM SPACE} | {v} |" for k, v in rows.items())]
     )
