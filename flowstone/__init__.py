@@ -75,7 +75,9 @@ if TYPE_CHECKING:
     from flowstone.core.partition import PartitionKey as Partition
     from flowstone.io.base import IOManager, Slot, Stored
     from flowstone.io.memory import MemoryIO
+    from flowstone.io.parquet import ParquetIO
     from flowstone.io.postgres import PostgresIO
+    from flowstone.io.s3 import S3IO
     from flowstone.ledger.sql import SqlLedger
     from flowstone.run import BackfillReport, Outcome, Progress, Run
     from flowstone.settings import Secrets
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOUR",
     "MINUTE",
+    "S3IO",
     "SECOND",
     "AlreadyDecided",
     "AlreadyRunning",
@@ -117,6 +120,7 @@ __all__ = [
     "NotSupported",
     "OutOfDate",
     "Outcome",
+    "ParquetIO",
     "Partition",
     "Pipeline",
     "PostgresIO",
@@ -169,10 +173,12 @@ _HOMES = {
     "IOManager": "io.base",
     "MemoryIO": "io.memory",
     "Outcome": "run",
+    "ParquetIO": "io.parquet",
     "Partition": "core.partition",
     "PostgresIO": "io.postgres",
     "Progress": "run",
     "Run": "run",
+    "S3IO": "io.s3",
     "Secrets": "settings",
     "Slot": "io.base",
     "SqlLedger": "ledger.sql",

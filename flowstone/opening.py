@@ -22,7 +22,7 @@ from flowstone.client_sync import SyncClient
 from flowstone.core.errors import ConfigurationError
 from flowstone.core.policy import Packs
 from flowstone.engines.local import LocalBackend
-from flowstone.io.base import IOManager, lives_in_process
+from flowstone.io.base import Configured, IOManager, lives_in_process
 from flowstone.io.memory import MemoryIO
 from flowstone.io.postgres import PostgresIO
 from flowstone.io.sqlite import SqliteIO
@@ -123,6 +123,9 @@ def _local_toolbox(app: Flowstone, folder: Path, kept: bool) -> Toolbox:
     io: dict[str, IOManager] = dict(app.io)
     if "default" not in io:
         io["default"] = SqliteIO(folder / "values.db") if kept else MemoryIO()
+    problems = _untold(app, io)
+    if problems:
+        raise ConfigurationError(problems=problems)
     keys = dict((app.secrets or Secrets.from_env()).signing_keys)
     if not keys:
         secret = ledger.secret("signing", randomness.token_urlsafe(32))
@@ -250,7 +253,7 @@ def shared_toolbox(app: Flowstone) -> Toolbox:
         io["default"] = PostgresIO(settings.ledger_url)
     if "default" not in io and ledger is not None and not ledger.in_process:
         io["default"] = PostgresIO(ledger.url)
-    problems += _local_managers(app, io)
+    problems += _local_managers(app, io) + _untold(app, io)
     keys = dict((app.secrets or Secrets.from_env()).signing_keys)
     gated = [a.name for a in app.pipeline if "on_signal" in a.companions]
     if gated and not keys:
@@ -283,6 +286,17 @@ def _local_managers(app: Flowstone, io: Mapping[str, IOManager]) -> list[str]:
         f"process: give io={{{name!r}: PostgresIO(url)}}, or another that is shared."
         for name, manager in io.items()
         if name in used and lives_in_process(manager)
+    ]
+
+
+def _untold(app: Flowstone, io: Mapping[str, IOManager]) -> list[str]:
+    """Collect what the managers in use have not been told."""
+    used = {a.options.io for a in app.pipeline}
+    return [
+        f"The IO manager {name!r}: {problem}"
+        for name, manager in io.items()
+        if name in used and isinstance(manager, Configured)
+        for problem in manager.problems()
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from flowstone.stack import PostgresServer, TemporalServer
+from flowstone.stack import PostgresServer, S3Server, TemporalServer
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +75,17 @@ def temporal_server(
 def temporal_address(temporal_server: TemporalServer) -> str:
     """Give the host and port of the session's Temporal."""
     return temporal_server.address
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Serve an S3; a test that kills it starts it again."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 def pytest_unconfigure() -> None:

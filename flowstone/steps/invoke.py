@@ -8,7 +8,7 @@ import inspect
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -21,9 +21,23 @@ from flowstone.ledger.base import Attempt, Wanted
 from flowstone.steps.context import Context
 from flowstone.steps.toolbox import Call, Toolbox
 
-__all__ = ["Failure", "Invocation", "Returned", "Stopped", "failure", "invoke"]
+__all__ = [
+    "Failure",
+    "Invocation",
+    "Returned",
+    "Stopped",
+    "failure",
+    "invoke",
+    "stopped_or_failed",
+    "watched",
+]
 
 _POLL = 0.25
+_CANCELLED = (
+    Cancelled,
+    asyncio.CancelledError,
+    concurrent.futures.CancelledError,
+)
 _LONGEST_TEXT = 2_000
 _LONGEST_TRACE = 20_000
 
@@ -121,12 +135,8 @@ def invoke(
     began = time.perf_counter()
     try:
         value = _run(toolbox, call, what, arguments)
-    except (Cancelled, asyncio.CancelledError, concurrent.futures.CancelledError) as e:
-        if call.cancelled.is_set():
-            return Stopped()
-        return failure(what, e)
     except BaseException as error:  # noqa: BLE001 - SystemExit is a failure, not an end
-        return failure(what, error)
+        return stopped_or_failed(call, what, error)
     return Returned(
         value=value,
         millis=round((time.perf_counter() - began) * 1000),
@@ -203,6 +213,29 @@ def _wait(
         if call.cancelled.is_set():
             future.cancel()
             raise Cancelled
+
+
+def stopped_or_failed(
+    call: Call, what: Invocation, error: BaseException
+) -> Failure | Stopped:
+    """Tell a function that was cancelled from one that failed."""
+    if isinstance(error, _CANCELLED) and call.cancelled.is_set():
+        return Stopped()
+    return failure(what, error)
+
+
+def watched(call: Call, value: object) -> object:
+    """Let a generator that was returned end between two items, where it is cancelled."""
+    if not inspect.isgenerator(value):
+        return value
+    return _until_cancelled(call, cast("Iterator[object]", value))
+
+
+def _until_cancelled(call: Call, source: Iterator[object]) -> Iterator[object]:
+    for item in source:
+        if call.cancelled.is_set():
+            raise Cancelled
+        yield item
 
 
 def failure(what: Invocation, error: BaseException) -> Failure:

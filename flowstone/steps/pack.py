@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from flowstone.core.errors import FlowstoneError, NotSupported, WorkerLost
 from flowstone.core.messages import (
@@ -30,6 +31,7 @@ from flowstone.core.messages import (
 from flowstone.core.outcome import Approval, Signal, Skip, Snooze
 from flowstone.core.plan import Edge
 from flowstone.core.token import gate_id
+from flowstone.io.streams import SourceFailed
 from flowstone.ledger.base import Attempt, Claimed, Dispatch, Holding, Wanted
 from flowstone.steps.cells import not_here, note_absence, partition, place, wanted
 from flowstone.steps.group import Group
@@ -40,6 +42,8 @@ from flowstone.steps.invoke import (
     Stopped,
     failure,
     invoke,
+    stopped_or_failed,
+    watched,
 )
 from flowstone.steps.points import reach
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
@@ -254,22 +258,28 @@ class Pack:
             for e in self._job.plan.nodes[cell.node].edges
             if e.parameter and e.parameter in parameters and e.node not in cell.absent
         ]
-        try:
-            inputs = {
-                e.parameter: self._shelf.load(
-                    self._place(e, cell), what.hints.get(e.parameter)
-                )
-                for e in present
-            }
-        except FlowstoneError as error:
-            return self._fold_failure(what, failure(what, error))
-        reads = [
-            (e.parameter, self._shelf.version_id(self._place(e, cell))) for e in present
-        ]
-        self._group.start(what.want)
-        reach("user.before")
-        done = invoke(self._toolbox, self._call, what, inputs)
-        reach("user.after")
+        places = {e.parameter: self._place(e, cell) for e in present}
+        reads = [(name, self._shelf.version_id(at)) for name, at in places.items()]
+        with ExitStack() as held:
+            try:
+                inputs = self._shelf.load_all(places, what.hints, held)
+            except FlowstoneError as error:
+                return self._fold_failure(what, failure(what, error))
+            self._group.start(what.want)
+            reach("user.before")
+            done = invoke(self._toolbox, self._call, what, inputs)
+            reach("user.after")
+            # within: the value may be read from what was loaded
+            return self._fold(what, done, reads)
+
+    # --- what it did ----------------------------------------------------------------
+
+    def _fold(
+        self,
+        what: Invocation,
+        done: Returned | Failure | Stopped,
+        reads: Sequence[tuple[str, str]],
+    ) -> Reply:
         match done:
             case Stopped():
                 self._group.end(what.want, what.attempt, "cancelled")
@@ -278,8 +288,6 @@ class Pack:
                 return self._fold_failure(what, done)
             case Returned():
                 return self._fold_value(what, done, reads)
-
-    # --- what it did ----------------------------------------------------------------
 
     def _fold_value(
         self, what: Invocation, done: Returned, reads: Sequence[tuple[str, str]]
@@ -311,9 +319,12 @@ class Pack:
             reads=reads,
         )
         try:
-            self._shelf.put(made, done.value)
+            self._shelf.put(made, watched(self._call, done.value))
         except NotStorable as error:
             return self._fold_final(what, error.__cause__ or error)
+        except SourceFailed as error:
+            failed = stopped_or_failed(self._call, what, error.__cause__ or error)
+            return self._fold(what, failed, reads)
         self._group.make(made)
         return Produced(millis=done.millis)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from flowstone.core.errors import StoreError
 from flowstone.core.plan import Node
 from flowstone.io import codecs
 from flowstone.io.base import IOManager, Slot, Stored, StoresMany, TakesEncoded
+from flowstone.io.codecs import Encoded, Encodes
+from flowstone.io.streams import release
 from flowstone.ledger.base import Attempt, Version, Wanted
 from flowstone.steps.toolbox import Job, Toolbox
 
@@ -39,7 +42,7 @@ class Finished:
     millis: int
     facts: Mapping[str, object]
     reads: Sequence[tuple[str, str]]
-    encoded: codecs.Encoded | None = None
+    encoded: Encoded | None = None
     stored: Stored | None = None
 
 
@@ -80,6 +83,19 @@ class Shelf:
         assert version is not None
         return version.id
 
+    def load_all(
+        self,
+        cells: Mapping[str, tuple[int, int]],
+        hints: Mapping[str, object],
+        held: ExitStack,
+    ) -> dict[str, object]:
+        """Load what a function reads; `held` lets go of the files of it."""
+        inputs: dict[str, object] = {}
+        for name, cell in cells.items():
+            inputs[name] = self.load(cell, hints.get(name))
+            held.callback(release, inputs[name])
+        return inputs
+
     def load(self, cell: tuple[int, int], want: object) -> object:
         """Give a fresh value, decoded as the reader's annotation has it."""
         node = self._job.plan.nodes[cell[0]]
@@ -100,16 +116,15 @@ class Shelf:
 
         Raises:
             NotStorable: it cannot be stored.
+            SourceFailed: it is a stream, and what it reads from failed.
         """
         manager = self.manager(made.node)
         try:
-            if isinstance(manager, TakesEncoded):
-                made.encoded = codecs.encode(value)
-                if len(made.encoded.data) > _IN_MEMORY:
-                    made.stored = manager.store(made.encoded, self._slot(made))
-                    made.encoded = None
+            ready = _encoded(manager, value)
+            if isinstance(ready, Encoded) and len(ready.data) <= _IN_MEMORY:
+                made.encoded = ready
             else:
-                made.stored = manager.store(value, self._slot(made))
+                made.stored = manager.store(ready, self._slot(made))
         except _BAD_VALUE as error:
             raise NotStorable from error
         self.finished[made.wanted.cell] = made
@@ -141,6 +156,15 @@ class Shelf:
             version=made.attempt.id,
             path=made.attempt.path,
         )
+
+
+def _encoded(manager: IOManager, value: object) -> object:
+    """Encode a value, where its manager takes that; large ones may come as a stream."""
+    if not isinstance(manager, TakesEncoded):
+        return value
+    if isinstance(manager, Encodes):
+        return manager.encode(value)
+    return codecs.encode(value)
 
 
 def stored_of(version: Version) -> Stored:
