@@ -202,8 +202,9 @@ class Ending:
     """An attempt that ended without a version.
 
     Attributes:
-        state: `failed`, `skipped`, `snoozed`, `cancelled`, or `left` where nothing was
-            called; one whose claim is not ours any more ends as `discarded`.
+        state: `failed`, `skipped`, `snoozed`, `cancelled`, `unavailable` where a
+            resource did not open, or `left` where nothing was called; one whose claim
+            is not ours any more ends as `discarded`.
     """
 
     wanted: Wanted

@@ -116,6 +116,21 @@ class Group:
                 self._event(want, f"flowstone.materialization.{name}", state)
             )
 
+    def put_off(
+        self, want: Wanted, attempt: Attempt, state: str, error: FlowstoneError
+    ) -> None:
+        """Take in an attempt that ended before the function was called."""
+        end = Ending(wanted=want, attempt=attempt, state=state, error=error)
+        with self._lock:
+            self._ending.append(end)
+
+    def note(
+        self, want: Wanted, name: str, outcome: str, data: Mapping[str, object]
+    ) -> None:
+        """Take in something that happened to a cell."""
+        with self._lock:
+            self._news.append(self._event(want, name, outcome, data))
+
     def hold(self, holding: Holding) -> None:
         """Take in a wait at a gate."""
         with self._lock:

@@ -42,9 +42,11 @@ from flowstone.steps.invoke import (
     Stopped,
     failure,
     invoke,
+    refused_signal,
     stopped_or_failed,
     watched,
 )
+from flowstone.steps.lending import lend
 from flowstone.steps.points import reach
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
 from flowstone.steps.toolbox import Call, Job, Toolbox
@@ -253,6 +255,10 @@ class Pack:
         self, cell: Cell, what: Invocation, parameters: Sequence[str]
     ) -> Reply:
         """Load what a function reads, call it, and take in what it did."""
+        lent = lend(self._toolbox, self._call, self._group, what)
+        if not isinstance(lent, Invocation):
+            return lent
+        what = lent
         present = [
             e
             for e in self._job.plan.nodes[cell.node].edges
@@ -331,7 +337,7 @@ class Pack:
     def _fold_signal(
         self, what: Invocation, seconds: float | None, key: str | None, on_timeout: str
     ) -> Reply:
-        refused = _refused(key, on_timeout)
+        refused = refused_signal(key, on_timeout)
         if refused is not None:
             return self._fold_final(what, refused)
         gate = self._gate(what.want)
@@ -387,14 +393,3 @@ def _closed(cells: Sequence[Cell], *, ended: bool) -> PackReply:
 
 def _at(cell: Cell) -> At:
     return (cell.node, cell.key)
-
-
-def _refused(key: str | None, on_timeout: str) -> NotSupported | None:
-    if key is not None:
-        return NotSupported(what="Signal(key=...)", instead="Pass on ctx.token.")
-    if on_timeout in {"extend", "rerun"}:
-        return NotSupported(
-            what=f"Signal(on_timeout={on_timeout!r})",
-            instead="Use 'fail' or 'cancel', or decide in .on_timeout.",
-        )
-    return None
