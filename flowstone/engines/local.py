@@ -15,6 +15,7 @@ from typing import TypeVar, cast
 from sqlalchemy.exc import DBAPIError
 
 from flowstone.core.errors import AlreadyRunning, FlowstoneError
+from flowstone.core.health import Component
 from flowstone.core.messages import Backfill, Flow, Materialize, Step
 from flowstone.flows.table import AnyFlow, take_flow
 from flowstone.ledger.base import RunRow
@@ -228,6 +229,12 @@ class LocalBackend:
         """Give none: there is no page."""
         del run
         return None
+
+    async def health(self) -> list[Component]:
+        """Tell how many runs go on here."""
+        going = sum(1 for live in self._live.values() if not live.task.done())
+        said = f"in this process; {going} runs go on"
+        return [Component(kind="engine", name="engine", detail=said)]
 
     async def close(self) -> None:
         """Cancel what runs, and stop every thread."""

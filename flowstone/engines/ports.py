@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from flowstone.core.health import Component
 from flowstone.core.messages import Backfill, Materialize
 from flowstone.ledger.base import RunRow
 
@@ -57,6 +59,10 @@ class Backend(Protocol):
 
     def url(self, run: RunRow) -> str | None:
         """Give the page on which people follow a run, if there is one."""
+        ...
+
+    async def health(self) -> Sequence[Component]:
+        """Tell how whatever drives runs is."""
         ...
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import (
     Connection,
     and_,
+    func,
     select,
 )
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, cast, get_args
 
+from workers.settings import WorkerSettings
+
 import flowstone
 from flowstone import (
     Client,
@@ -27,7 +29,6 @@ from flowstone.core.messages import Status
 from flowstone.settings import Settings
 from flowstone.views import Audit, Gates, Lineage, Runs, StatusWord
 from tests.house.source import ROOT, modules
-from workers.settings import WorkerSettings
 
 REFERENCE = ROOT / "docs" / "reference"
 EMPTY = timedelta(0)

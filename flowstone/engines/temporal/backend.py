@@ -23,8 +23,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from flowstone.core.errors import AlreadyRunning
+from flowstone.core.health import Component
 from flowstone.core.messages import Backfill, Materialize
-from flowstone.engines.temporal.connect import connect_client
+from flowstone.engines.temporal.health import (
+    attributes_health,
+    temporal_health,
+    workers_health,
+)
 from flowstone.engines.temporal.ids import (
     ASSET,
     MEMO_HASH,
@@ -57,17 +62,6 @@ class TemporalBackend:
         self._toolbox = toolbox
         self._first: dict[str, str] = {}
         self._attributes = True
-
-    @staticmethod
-    async def connect(
-        toolbox: Toolbox, address: str | None, namespace: str | None
-    ) -> TemporalBackend:
-        """Connect to Temporal.
-
-        Raises:
-            ConfigurationError: it does not answer.
-        """
-        return TemporalBackend(toolbox, await connect_client(address, namespace))
 
     async def start(self, flow: Materialize | Backfill, run: RunRow) -> str:
         """Start a workflow, or join the one that has its id."""
@@ -105,7 +99,8 @@ class TemporalBackend:
             self._attributes = False
             _LOG.warning(
                 "Temporal does not know the search attributes FlowstoneAsset and "
-                "FlowstonePartition; runs go on without. Create both, of type Keyword."
+                "FlowstonePartition; runs go on without. `flowstone doctor --register` "
+                "creates both."
             )
             await self._start(flow, run)
             return
@@ -193,6 +188,15 @@ class TemporalBackend:
             return None
         space = quote(self.client.namespace, safe="")
         return f"{base}/namespaces/{space}/workflows/{quote(run.workflow, safe='')}"
+
+    async def health(self) -> list[Component]:
+        """Ask the server, and who serves the app's queue."""
+        found = await asyncio.gather(
+            temporal_health(self.client),
+            attributes_health(self.client),
+            workers_health(self.client, task_queue(self._toolbox.name)),
+        )
+        return list(found)
 
     async def close(self) -> None:
         """Let go; Temporal's client closes with its last reference."""
