@@ -118,22 +118,6 @@ class ListsLocations(Protocol):
 
 
 @runtime_checkable
-class ListsLocations(Protocol):
-    """A manager that can tell all that it keeps, so that what is nobody's is found."""
-
-    def list_locations(self, prefix: str = "") -> Iterator[tuple[str, int]]:
-        """Give each location and its bytes, of what was never finished too.
-
-        A location contains the id of its version, and `delete` takes it whatever the
-        rest of its `Stored` says.
-
-        Args:
-            prefix: a pipeline, or `pipeline/asset`; left out, all there is.
-        """
-        ...
-
-
-@runtime_checkable
 class TakesEncoded(Protocol):
     """A manager whose `store` takes a `codecs.Encoded` in place of the value.
 
@@ -165,6 +149,7 @@ class Checks(Protocol):
         ...
 
 
+@runtime_checkable
 class Configured(Protocol):
     """A manager that can tell, before it is used, what it has not been told."""
 
