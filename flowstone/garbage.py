@@ -78,7 +78,7 @@ def find_garbage(toolbox: Toolbox) -> Found:
 
 
 def _judge(toolbox: Toolbox, io: str, held: dict[str, int], found: Found) -> None:
-    wrote = {place: ids[-1] for place in held if (ids := _ID.findall(place))}
+    wrote = {place: ids[-1] for place in held if (ids := _ids(place))}
     judged = toolbox.ledger.litter.judge(toolbox.name, wrote)
     for place, size in held.items():
         one = judged.get(place)
@@ -98,6 +98,11 @@ def _judge(toolbox: Toolbox, io: str, held: dict[str, int], found: Found) -> Non
             )
         else:
             found.kept += one.verdict == "kept"
+
+
+def _ids(location: str) -> list[str]:
+    # An upload that was never finished has an id of its own after a question mark.
+    return _ID.findall(location.partition("?")[0])
 
 
 def delete_garbage(toolbox: Toolbox, found: Found, *, actor: str) -> None:
