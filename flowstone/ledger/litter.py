@@ -8,9 +8,10 @@ from typing import Literal
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
+from flowstone.ledger.audit import write_audit
 from flowstone.ledger.database import Database
-from flowstone.ledger.rows import clock, dump
-from flowstone.ledger.schema import attempts, audit, gates, runs, versions
+from flowstone.ledger.schema import attempts, gates, runs, versions
+from flowstone.ledger.turn import Turn
 
 __all__ = ["Judged", "Litter"]
 
@@ -110,15 +111,9 @@ class Litter:
         """Write down that litter was deleted."""
 
         def work(conn: Connection) -> None:
-            line = {
-                "at": clock(conn),
-                "actor": actor,
-                "action": "litter.delete",
-                "subject": pipeline,
-                "run": "",
-                "data": dump({"objects": objects, "bytes": size}),
-            }
-            self._dialect.insert(conn, audit, [line])
+            turn = Turn.take(conn, self._dialect, pipeline)
+            data = {"objects": objects, "bytes": size}
+            write_audit(turn, "litter.delete", [pipeline], actor=actor, data=data)
 
         self._database.transact(work)
 
