@@ -31,6 +31,7 @@ from flowstone.core.errors import (
     NotSupported,
     OutOfDate,
     Refused,
+    ResourceUnavailable,
     RunCancelled,
     RunClosed,
     RunError,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from flowstone.io.postgres import PostgresIO
     from flowstone.io.s3 import S3IO
     from flowstone.ledger.sql import SqlLedger
+    from flowstone.resources import Resource
     from flowstone.run import BackfillReport, Outcome, Progress, Run
     from flowstone.settings import Secrets
     from flowstone.steps.context import Context
@@ -126,6 +128,8 @@ __all__ = [
     "PostgresIO",
     "Progress",
     "Refused",
+    "Resource",
+    "ResourceUnavailable",
     "Retry",
     "RetryAfter",
     "Run",
@@ -177,6 +181,7 @@ _HOMES = {
     "Partition": "core.partition",
     "PostgresIO": "io.postgres",
     "Progress": "run",
+    "Resource": "resources",
     "Run": "run",
     "S3IO": "io.s3",
     "Secrets": "settings",

@@ -189,7 +189,7 @@ class Starter:
         reach("start.after")
         if run == row.id:
             return row
-        await asyncio.to_thread(runs.forget, row.id)
+        await asyncio.to_thread(lambda: runs.forget(row.id, into=run))
         joined = await asyncio.to_thread(runs.get, run)
         return joined or replace(row, request=replace(row.request, run=run))
 

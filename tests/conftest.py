@@ -4,7 +4,8 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import psycopg
@@ -29,6 +30,19 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 @pytest.fixture
 def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Give the SQLAlchemy URL of an empty database, dropped after the test."""
+    with _database(request) as url:
+        yield url
+
+
+@pytest.fixture
+def second_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the URL of another empty database, to compare the first with."""
+    with _database(request) as url:
+        yield url
+
+
+@contextmanager
+def _database(request: pytest.FixtureRequest) -> Generator[str]:
     given = os.environ.get("FLOWSTONE_TEST_DSN")
     if given is None:
         given = cast("PostgresServer", request.getfixturevalue("postgres")).url

@@ -54,27 +54,21 @@ def totals(sales: Iterator[pa.RecordBatch]) -> list[Total]:
 
 
 # `shared`: here the folder stands for one of a network, which all workers see
-app = Flowstone(
-    "streams",
-    Pipeline(upload, sales, totals),
-    io={"lake": ParquetIO(LAKE, shared=True)},
-)
-
-
-def as_other_tools_see_it() -> pa.Table:
-    (file,) = LAKE.glob("streams/totals/date=2025-01-15/region=eu/*.parquet")
-    return parquet.read_table(file)
+io = {"lake": ParquetIO(LAKE, shared=True)}
+app = Flowstone("streams", Pipeline(upload, sales, totals), io=io)
 
 
 async def main(stone: Client) -> None:
     key: dict[str, Key] = {"date": date(2025, 1, 15), "region": "eu"}
-    run = await stone.materialize_all(totals, key)
-    assert await run.result() == [Total("cup", 1000), Total("tea", 2000)]
+    assert await (await stone.materialize_all(totals, key)).result() == [
+        Total("cup", 1000),
+        Total("tea", 2000),
+    ]
 
-    batches = await stone.value(sales, key)
-    assert sum(batch.num_rows for batch in batches) == 2000
-
-    assert as_other_tools_see_it()["sold"].to_pylist() == [1000, 2000]
+    assert sum(b.num_rows for b in await stone.value(sales, key)) == 2000
+    # As other tools see it.
+    found = parquet.read_table(LAKE / "streams/totals/date=2025-01-15/region=eu")
+    assert found["sold"].to_pylist() == [1000, 2000]
 
 
 async def run() -> None:

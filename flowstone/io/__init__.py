@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowstone.io.base import (
+        Checks,
         Configured,
         InProcess,
         IOManager,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "S3IO",
+    "Checks",
     "Configured",
     "Encoded",
     "Encodes",
@@ -56,6 +58,7 @@ __all__ = [
 
 _HOMES = {
     "S3IO": "s3",
+    "Checks": "base",
     "Configured": "base",
     "Encoded": "codecs",
     "Encodes": "codecs",

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flowstone.core.errors import StoreError
 
 __all__ = [
+    "Checks",
     "Configured",
     "IOManager",
     "InProcess",
@@ -136,6 +137,15 @@ class InProcess(Protocol):
     @property
     def in_process(self) -> bool:
         """Tell whether the values live in one process, or one machine, only."""
+        ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """A manager that can be asked whether it is well."""
+
+    def check(self) -> None:
+        """Raise where values could not be kept or read now."""
         ...
 
 

@@ -56,6 +56,9 @@ class MemoryIO:
             raise ValueNotFound(asset=at.location, reason=_GONE)
         return restore(encoded.codec, encoded.data, at=at, want=want)
 
+    def check(self) -> None:
+        """Have nothing to say: memory is there."""
+
     def delete(self, at: Stored) -> None:
         """Forget a value."""
         with self._lock:

@@ -101,6 +101,10 @@ class ObjectIO:
         """Say what it has not been told, and connect to nothing."""
         return self._depot.problems()
 
+    def check(self) -> None:
+        """Look for what is kept of a pipeline that nobody has."""
+        next(self._depot.list(prefix_key("-")), None)
+
     def close(self) -> None:
         """Close all connections; using the manager again opens new ones."""
         self._depot.close()

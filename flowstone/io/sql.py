@@ -103,6 +103,10 @@ class SqlIO(ABC):
                 return
             last = page[-1][0]
 
+    def check(self) -> None:
+        """Look for a value that is not there, as for any other."""
+        self._repeated(lambda engine: self._row_at(engine, ""))
+
     def close(self) -> None:
         """Close all connections; using the manager again opens new ones."""
         with self._lock:

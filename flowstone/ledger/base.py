@@ -11,6 +11,7 @@ from flowstone.core.errors import FlowstoneError
 from flowstone.core.messages import Request
 
 __all__ = [
+    "LIVE",
     "Attempt",
     "Claimed",
     "Commit",
@@ -25,6 +26,9 @@ __all__ = [
     "Version",
     "Wanted",
 ]
+
+LIVE = ("starting", "running")
+"""What a run is until it ends."""
 
 
 class Dispatch(NamedTuple):
@@ -134,6 +138,7 @@ class Claimed:
     Attributes:
         made: this run has a version of it already.
         held: it waits at its gate.
+        superseded: a later attempt at the same dispatch has been at it.
         reused: a version that is as good exists.
         busy: who has the claim, and at which gate they wait.
         attempt: it is yours to make.
@@ -142,6 +147,7 @@ class Claimed:
 
     made: bool = False
     held: bool = False
+    superseded: bool = False
     reused: Version | None = None
     busy: tuple[str, str] | None = None
     attempt: Attempt | None = None
@@ -150,7 +156,7 @@ class Claimed:
     @property
     def settled(self) -> bool:
         """Whether nothing is to be done now."""
-        return self.made or self.held
+        return self.made or self.held or self.superseded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,13 +164,13 @@ class Opened:
     """What opening a pack found.
 
     Attributes:
-        closed: the run has ended; nothing was opened.
+        closed: how the run has ended, so that nothing was opened; empty while it lives.
         cells: what became of each cell wanted, in order.
         inputs: the versions that this run reads, by cell; `None` for a value that
             is known to be absent.
     """
 
-    closed: bool = False
+    closed: str = ""
     cells: Sequence[Claimed] = ()
     inputs: Mapping[tuple[int, int], Version | None] = field(
         default_factory=dict[tuple[int, int], Version | None]
@@ -196,7 +202,9 @@ class Ending:
     """An attempt that ended without a version.
 
     Attributes:
-        state: `failed`, `skipped`, `snoozed`, `lost`, `discarded` or `cancelled`.
+        state: `failed`, `skipped`, `snoozed`, `cancelled`, `unavailable` where a
+            resource did not open, or `left` where nothing was called; one whose claim
+            is not ours any more ends as `discarded`.
     """
 
     wanted: Wanted

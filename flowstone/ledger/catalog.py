@@ -7,57 +7,29 @@ from datetime import datetime
 
 from sqlalchemy import (
     Connection,
-    Integer,
-    Select,
     and_,
-    bindparam,
     func,
-    literal,
     select,
-    update,
 )
 
-from flowstone.core.errors import AlreadyRunning
+from flowstone.ledger.audit import AuditEntry, read_audit
 from flowstone.ledger.base import RunRow, Version
 from flowstone.ledger.database import Database
-from flowstone.ledger.rows import clock, dump, error_of, run_of, version_of
+from flowstone.ledger.invalidating import invalidate
+from flowstone.ledger.lineage import LineageRow, read_lineage
+from flowstone.ledger.rows import error_of, run_of, version_of
 from flowstone.ledger.schema import (
     attempts,
-    audit,
     claims,
     gates,
-    input_members,
     pointers,
     run_nodes,
     runs,
     versions,
 )
+from flowstone.ledger.turn import Turn
 
-__all__ = ["AuditEntry", "Catalog", "LineageRow"]
-
-_DEEPEST = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineageRow:
-    """One version on the way up or down, and how far it is."""
-
-    version: Version
-    depth: int
-    current: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One line of the audit log."""
-
-    seq: int
-    at: object
-    actor: str
-    action: str
-    subject: str
-    run: str
-    data: str
+__all__ = ["Catalog", "LastAttempt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +57,18 @@ class Catalog:
         self, asset: str, key: str, version: str | None = None
     ) -> Version | None:
         """Give the version readers see now, or the one that is named."""
-        query = select(versions).where(versions.c.asset == asset, versions.c.key == key)
         if version is None:
-            query = query.join(pointers, pointers.c.version == versions.c.id)
+            query = (
+                select(versions)
+                .join(pointers, pointers.c.version == versions.c.id)
+                .where(pointers.c.asset == asset, pointers.c.key == key)
+            )
         else:
-            query = query.where(versions.c.id == version)
+            query = select(versions).where(
+                versions.c.id == version,
+                versions.c.asset == asset,
+                versions.c.key == key,
+            )
         with self._database.reading() as conn:
             row = conn.execute(query).mappings().first()
         return None if row is None else version_of(row)
@@ -169,6 +148,17 @@ class Catalog:
             reason=error.message if error else row.reason or "",
         )
 
+    def attempts(self, run: str, node: int, key_number: int, state: str) -> int:
+        """Count the attempts of a run at a cell that ended in a state."""
+        query = select(func.count()).where(
+            attempts.c.run == run,
+            attempts.c.node == node,
+            attempts.c.key_number == key_number,
+            attempts.c.state == state,
+        )
+        with self._database.reading() as conn:
+            return int(conn.execute(query).scalar_one())
+
     def claim(self, asset: str, key: str) -> tuple[str, str] | None:
         """Give the run that is making a value, and the gate it waits at."""
         query = select(claims.c.run, claims.c.gate).where(
@@ -189,66 +179,12 @@ class Catalog:
         Raises:
             AlreadyRunning: one of them is being made.
         """
-        return self._database.transact(
-            lambda conn: self._invalidate(
-                conn, asset, key, cascade=cascade, actor=actor
-            )
-        )
 
-    def _invalidate(
-        self, conn: Connection, asset: str, key: str, *, cascade: bool, actor: str
-    ) -> list[tuple[str, str]]:
-        cells = {(asset, key)}
-        here = conn.execute(
-            select(pointers.c.version).where(
-                pointers.c.asset == asset, pointers.c.key == key
-            )
-        ).scalar()
-        if cascade and here is not None:
-            rows = conn.execute(_walk("down"), {"version": here, "depth": _DEEPEST})
-            cells |= {(r.asset, r.key) for r in rows if r.current}
-        found: list[tuple[str, str]] = []
-        at, fence = clock(conn), self._dialect.fence(conn)
-        for name, text in sorted(cells):
-            held = conn.execute(
-                self._dialect.locked(
-                    select(claims.c.run, claims.c.gate).where(
-                        claims.c.asset == name, claims.c.key == text
-                    )
-                )
-            ).first()
-            if held is not None and held.gate is None:
-                raise AlreadyRunning(
-                    asset=name.split("/", 1)[-1], partition=text, run_id=held.run
-                )
-            done = conn.execute(
-                update(pointers)
-                .where(
-                    pointers.c.asset == name,
-                    pointers.c.key == text,
-                    pointers.c.version.is_not(None),
-                )
-                .values(version=None, fence=fence, moved_at=at)
-            )
-            if done.rowcount:
-                found.append((name, text))
-        if found:
-            self._dialect.insert(
-                conn,
-                audit,
-                [
-                    {
-                        "at": at,
-                        "actor": actor,
-                        "action": "value.invalidate",
-                        "subject": f"{name}@{text}",
-                        "run": "",
-                        "data": dump({"cascade": cascade}),
-                    }
-                    for name, text in found
-                ],
-            )
-        return found
+        def work(conn: Connection) -> list[tuple[str, str]]:
+            turn = Turn.take(conn, self._dialect, asset.split("/", 1)[0])
+            return invalidate(turn, (asset, key), cascade=cascade, actor=actor)
+
+        return self._database.transact(work)
 
     def lineage(
         self, version: str, *, down: bool, depth: int | None
@@ -260,27 +196,15 @@ class Catalog:
             down: towards what was made from it.
             depth: how many steps to go at most.
         """
-        parameters = {
-            "version": version,
-            "depth": _DEEPEST if depth is None else depth,
-        }
-        query = _walk("down" if down else "up")
         with self._database.reading() as conn:
-            rows = conn.execute(query, parameters).mappings().all()
-        return [
-            LineageRow(
-                version=version_of(r), depth=r["depth"], current=bool(r["current"])
-            )
-            for r in rows
-        ]
+            return read_lineage(conn, version, down=down, depth=depth)
 
-    def audit(self, limit: int = 100, subject: str = "") -> list[AuditEntry]:
-        """Give the newest lines of the audit log first."""
-        query = select(audit).order_by(audit.c.seq.desc()).limit(limit)
-        if subject:
-            query = query.where(audit.c.subject == subject)
+    def audit(
+        self, pipeline: str, *, limit: int = 100, subject: str = ""
+    ) -> list[AuditEntry]:
+        """Give the newest lines of an app's audit log first."""
         with self._database.reading() as conn:
-            return [AuditEntry(**row) for row in conn.execute(query).mappings()]
+            return read_audit(conn, pipeline, limit=limit, subject=subject)
 
     def waiting_gate(self, run: str, asset: str, key: str) -> str | None:
         """Give the gate at which a run waits with a value."""
@@ -292,47 +216,3 @@ class Catalog:
         )
         with self._database.reading() as conn:
             return conn.execute(query).scalar()
-
-
-def _walk(direction: str) -> Select[tuple[object, ...]]:
-    """Walk the edges between versions: one recursive query over input sets."""
-    start = (
-        select(
-            versions.c.id.label("id"),
-            versions.c.inputs.label("inputs"),
-            literal(0, Integer).label("depth"),
-        )
-        .where(versions.c.id == bindparam("version"))
-        .cte("walk", recursive=True)
-    )
-    member, step = input_members.alias(), versions.alias()
-    if direction == "up":
-        onward = (
-            select(step.c.id, step.c.inputs, start.c.depth + 1)
-            .join(member, member.c.version == step.c.id)
-            .join(start, start.c.inputs == member.c.inputs)
-        )
-    else:
-        onward = (
-            select(step.c.id, step.c.inputs, start.c.depth + 1)
-            .join(member, member.c.inputs == step.c.inputs)
-            .join(start, start.c.id == member.c.version)
-        )
-    walk = start.union(onward.where(start.c.depth < bindparam("depth")))
-    nearest = (
-        select(walk.c.id, func.min(walk.c.depth).label("depth"))
-        .where(walk.c.depth > 0)
-        .group_by(walk.c.id)
-        .subquery()
-    )
-    current = pointers.alias()
-    return (
-        select(
-            versions,
-            nearest.c.depth,
-            (current.c.version.is_not(None)).label("current"),
-        )
-        .join(nearest, nearest.c.id == versions.c.id)
-        .outerjoin(current, current.c.version == versions.c.id)
-        .order_by(nearest.c.depth, versions.c.asset, versions.c.key, versions.c.seq)
-    )

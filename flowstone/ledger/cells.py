@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from flowstone.core.table import State
-from flowstone.ledger.base import Commit, Holding, Making, Wanted
-from flowstone.ledger.dialect import Dialect
+from flowstone.ledger.base import Commit, Wanted
 from flowstone.ledger.rows import error_text
 from flowstone.ledger.schema import run_nodes
 from flowstone.ledger.turn import Turn
 
-__all__ = ["Cells", "is_held", "is_made", "read_cells", "settle_cells"]
+__all__ = [
+    "At",
+    "Cells",
+    "is_held",
+    "is_made",
+    "read_cells",
+    "settle_cells",
+]
 
-Cells = Mapping[tuple[int, int], tuple[int, str | None]]
+At = tuple[int, int]
+"""A node and a key number."""
+Cells = Mapping[At, tuple[int, str | None]]
 """The state and the version of each cell that was settled."""
 
 _CONFLICT = (
     "(run, key_number, node) DO UPDATE SET state = excluded.state, "
     "version = excluded.version, reason = excluded.reason, error = excluded.error "
-    # What was made stays made, whatever a late failure says.
-    "WHERE excluded.version IS NOT NULL OR flowstone_run_nodes.version IS NULL"
+    # The first version stays, whatever comes late.
+    "WHERE flowstone_run_nodes.version IS NULL"
 )
 
 
-def read_cells(
-    conn: Connection, dialect: Dialect, run: str, cells: Collection[tuple[int, int]]
-) -> Cells:
+def read_cells(turn: Turn, run: str, cells: Collection[At]) -> Cells:
     """Read how a run has settled cells."""
     query = select(
         run_nodes.c.node,
@@ -37,10 +43,11 @@ def read_cells(
         run_nodes.c.version,
     ).where(
         run_nodes.c.run == run,
-        dialect.among(run_nodes.c.key_number, sorted({k for _, k in cells})),
-        dialect.among(run_nodes.c.node, sorted({n for n, _ in cells})),
+        turn.dialect.among(run_nodes.c.key_number, sorted({k for _, k in cells})),
+        turn.dialect.among(run_nodes.c.node, sorted({n for n, _ in cells})),
     )
-    return {(n, k): (state, v) for n, k, state, v in conn.execute(query)}
+    rows = turn.conn.execute(query)
+    return {(node, key): (state, version) for node, key, state, version in rows}
 
 
 def is_made(wanted: Wanted, cells: Cells) -> bool:
@@ -55,18 +62,11 @@ def is_held(wanted: Wanted, cells: Cells) -> bool:
     return state == State.WAITING and not wanted.gate
 
 
-def settle_cells(
-    turn: Turn,
-    run: str,
-    commit: Commit,
-    *,
-    good: Sequence[Making],
-    held: Sequence[Holding],
-) -> None:
-    """Write how cells were settled."""
+def settle_cells(turn: Turn, run: str, commit: Commit) -> None:
+    """Write how the cells of a commit were settled."""
     rows = [
-        *(_row(run, h.wanted, State.WAITING, None, h.gate) for h in held),
-        *(_row(run, m.wanted, State.MADE, m.attempt.id) for m in good),
+        *(_row(run, h.wanted, State.WAITING, None, h.gate) for h in commit.holding),
+        *(_row(run, m.wanted, State.MADE, m.attempt.id) for m in commit.making),
         *(_row(run, w, State.REUSED, v.id) for w, v in commit.reusing),
         *(
             _row(run, e.wanted, State.BYPASSED, None, e.reason)

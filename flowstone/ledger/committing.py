@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from flowstone.ledger.attempts import end_attempts
-from flowstone.ledger.base import Commit, Dispatch, Making
-from flowstone.ledger.cells import is_made, read_cells, settle_cells
-from flowstone.ledger.claims import fences, free
-from flowstone.ledger.closing import close_run
+from flowstone.ledger.audit import write_audit
+from flowstone.ledger.base import Commit, Dispatch, Event, Making, Wanted
+from flowstone.ledger.cells import At, is_made, read_cells, settle_cells
+from flowstone.ledger.claims import Claim, Place, free, lock_claims
+from flowstone.ledger.closing import close_run, lock_run
 from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.gates import open_gates
-from flowstone.ledger.rows import dump, event_row
-from flowstone.ledger.schema import audit, events
+from flowstone.ledger.rows import event_row
+from flowstone.ledger.schema import attempts, events, runs
 from flowstone.ledger.turn import Turn
 from flowstone.ledger.versions import add_versions
 
-__all__ = ["commit_pack"]
+__all__ = ["Verdicts", "commit_pack", "find_commit"]
 
-Verdicts = dict[tuple[int, int], str]
+Verdicts = dict[At, str]
+"""What became of cells."""
+
+_GOOD = {"committed", "held"}
 
 
 def commit_pack(
@@ -28,43 +33,90 @@ def commit_pack(
 ) -> Verdicts:
     """Commit a pack within a transaction; see `Packs.commit`."""
     turn = Turn.take(conn, dialect, pipeline)
-    verdicts = _verdicts(turn, who, commit)
-    good = [m for m in commit.making if verdicts[m.wanted.cell] == "committed"]
-    held = [h for h in commit.holding if verdicts[h.wanted.cell] == "held"]
-    add_versions(turn, who, good)
-    settle_cells(turn, who.run, commit, good=good, held=held)
+    # The run's row comes before its claims, as it does for whoever else ends it.
+    run = lock_run(turn, who.run) if commit.end_run else None
+    locked = lock_claims(turn, who)
+    verdicts = _verdicts(turn, who, commit, locked)
+    if run is not None and not run.live:
+        verdicts |= {w.cell: "superseded" for w, _ in commit.reusing}
+    good = _accepted(commit, verdicts)
+    add_versions(turn, who, good.making)
+    settle_cells(turn, who.run, good)
     end_attempts(turn, commit, verdicts)
-    open_gates(turn, who, held)
-    dialect.insert(conn, events, [event_row(e, turn.at) for e in commit.news])
-    if good:
-        dialect.insert(conn, audit, [_audit(turn, who, good)])
-    free(turn, who, only=None if commit.release else [m.wanted for m in good])
-    refused = set(verdicts.values()) & {"made", "superseded", "left"}
-    if commit.end_run and not refused:
-        close_run(turn, who.run, "succeeded")
+    open_gates(turn, who, good.holding)
+    if good.making:
+        _write_audit(turn, who, good.making)
+    free(turn, who, locked, only=_consumed(good, locked))
+    if run is not None and run.live and set(verdicts.values()) <= _GOOD:
+        close_run(turn, run, "succeeded", news=good.news)
+    else:
+        dialect.insert(conn, events, [event_row(e, turn.at) for e in good.news])
     return verdicts
 
 
-def _verdicts(turn: Turn, who: Dispatch, commit: Commit) -> Verdicts:
-    """Lock the claims, and tell which of them are still this dispatch's."""
-    if not commit.making and not commit.holding:
-        return {}
-    mine = fences(turn, who)
+def find_commit(
+    conn: Connection, dialect: Dialect, who: Dispatch, pipeline: str, commit: Commit
+) -> Verdicts | None:
+    """Tell what became of a commit whose outcome is not known, if it took effect."""
+    turn = Turn.take(conn, dialect, pipeline)
+    ids = {
+        one.attempt.id: one.wanted
+        for one in (*commit.making, *commit.holding, *commit.ending)
+    }
+    query = select(attempts.c.id, attempts.c.state).where(
+        dialect.among(attempts.c.id, sorted(ids))
+    )
+    # Shared, so that a commit that is still under way is waited for.
+    rows = conn.execute(dialect.locked(query, share=True))
+    states = {r.id: str(r.state) for r in rows}
+    if set(states.values()) <= {"open", "lost"} and not _has_ended(conn, who, commit):
+        return None
+    found = {
+        ids[i].cell: state if state in _GOOD else "superseded"
+        for i, state in states.items()
+        if state in {*_GOOD, "discarded"}
+    }
+    return _tell_made(turn, who, list(ids.values()), found)
+
+
+def _has_ended(conn: Connection, who: Dispatch, commit: Commit) -> bool:
+    """Tell whether a commit that says nothing but the end of its run has ended it."""
+    query = select(runs.c.status).where(runs.c.id == who.run)
+    return commit.end_run and conn.execute(query).scalar() == "succeeded"
+
+
+def _verdicts(
+    turn: Turn, who: Dispatch, commit: Commit, locked: Mapping[Place, Claim]
+) -> Verdicts:
+    """Tell which cells are still this dispatch's to commit; of ends, which are not."""
     found: Verdicts = {}
     for one, good in (
         *((m, "committed") for m in commit.making),
         *((h, "held") for h in commit.holding),
+        *((e, "") for e in commit.ending),
     ):
-        want = one.wanted
-        ours = mine.get((want.asset, want.key)) == one.attempt.fence
-        found[want.cell] = good if ours else "superseded"
-    wanted = [one.wanted for one in (*commit.making, *commit.holding)]
-    late = [w for w in wanted if found[w.cell] == "superseded"]
-    if late:
-        made = read_cells(turn.conn, turn.dialect, who.run, {w.cell for w in late})
-        found |= {w.cell: "made" for w in late if is_made(w, made)}
-        _poison(commit.making, found)
+        claim = locked.get(_place(one.wanted))
+        if claim is None or claim.fence != one.attempt.fence:
+            found[one.wanted.cell] = "superseded"
+        elif good:
+            found[one.wanted.cell] = good
+    if "superseded" not in found.values():
+        return found
+    named = [o.wanted for o in (*commit.making, *commit.holding, *commit.ending)]
+    found = _tell_made(turn, who, named, found)
+    _poison(commit.making, found)
     return found
+
+
+def _tell_made(
+    turn: Turn, who: Dispatch, wanted: Sequence[Wanted], found: Verdicts
+) -> Verdicts:
+    """Tell those that were superseded within their run from those that it lacks."""
+    late = [w for w in wanted if found.get(w.cell) == "superseded"]
+    if not late:
+        return found
+    cells = read_cells(turn, who.run, {w.cell for w in late})
+    return found | {w.cell: "made" for w in late if is_made(w, cells)}
 
 
 def _poison(making: Sequence[Making], found: Verdicts) -> None:
@@ -77,12 +129,45 @@ def _poison(making: Sequence[Making], found: Verdicts) -> None:
             lost.add(made.attempt.id)
 
 
-def _audit(turn: Turn, who: Dispatch, good: Sequence[Making]) -> dict[str, object]:
-    return {
-        "at": turn.at,
-        "actor": "worker",
-        "action": "versions.commit",
-        "subject": who.workflow,
-        "run": who.run,
-        "data": dump({"versions": len(good), "first": good[0].attempt.id}),
-    }
+def _accepted(commit: Commit, verdicts: Verdicts) -> Commit:
+    """Give what of a commit takes effect; nothing is said of what does not."""
+    refused = {cell for cell, verdict in verdicts.items() if verdict not in _GOOD}
+    if not refused:
+        return commit
+    late = [o.wanted for o in (*commit.making, *commit.holding, *commit.ending)]
+    unsaid = {(w.asset.split("/", 1)[-1], w.key) for w in late if w.cell in refused}
+
+    def is_true(event: Event) -> bool:
+        return not event.outcome or (event.asset, event.key) not in unsaid
+
+    return replace(
+        commit,
+        making=[m for m in commit.making if m.wanted.cell not in refused],
+        reusing=[(w, v) for w, v in commit.reusing if w.cell not in refused],
+        ending=[e for e in commit.ending if e.wanted.cell not in refused],
+        holding=[h for h in commit.holding if h.wanted.cell not in refused],
+        news=[event for event in commit.news if is_true(event)],
+    )
+
+
+def _consumed(good: Commit, locked: Mapping[Place, Claim]) -> Collection[Place]:
+    """Give the claims that end with a commit: those that now wait at a gate go on."""
+    if good.release:
+        return locked.keys() - {_place(h.wanted) for h in good.holding}
+    return {_place(m.wanted) for m in good.making}
+
+
+def _place(wanted: Wanted) -> Place:
+    return (wanted.asset, wanted.key)
+
+
+def _write_audit(turn: Turn, who: Dispatch, made: Sequence[Making]) -> None:
+    data = {"versions": len(made), "first": made[0].attempt.id}
+    write_audit(
+        turn,
+        "versions.commit",
+        [who.workflow],
+        actor="worker",
+        run=who.run,
+        data=data,
+    )

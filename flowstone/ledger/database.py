@@ -11,16 +11,33 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import Pool, QueuePool
 
 from flowstone.core.errors import ConfigurationError
-from flowstone.ledger.dialect import Dialect, dialect_of
+from flowstone.ledger.dialect import Dialect
+from flowstone.ledger.patience import within
 from flowstone.ledger.schema import REVISION
+from flowstone.ledger.url import dialect_of, shown
 
-__all__ = ["Database"]
+__all__ = ["Database", "again"]
 
 T = TypeVar("T")
 
-_TRIES = 5
+_TRIES = 6
+"""How often a transaction is done at most: once, and five times again."""
+_FAREWELL = 5.0
+"""For how many seconds at most connections in use are waited for at the end."""
+_OUTAGE = 20.0
+"""For how many seconds the database is asked what came of a commit."""
+
+
+def again(conn: Connection) -> None:
+    """Have work done again whose outcome is unknown: twice is as good as once."""
+    del conn
+
+
+def _in_use(pool: Pool) -> bool:
+    return isinstance(pool, QueuePool) and pool.checkedout() > 0
 
 
 class Database:
@@ -33,17 +50,54 @@ class Database:
     def __init__(self, url: str) -> None:
         self.dialect: Dialect = dialect_of(url)
 
-    def transact(self, work: Callable[[Connection], T]) -> T:
-        """Do work in one transaction; the whole of it again after a deadlock."""
+    def transact(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        ask: Callable[[Connection], T | None] | None = None,
+    ) -> T:
+        """Do work in one transaction, and the whole of it again after a deadlock.
+
+        A connection that is lost before the commit has changed nothing: then too it is
+        done again. Lost in the commit itself, it leaves the outcome unknown.
+
+        Args:
+            work: what to do.
+            ask: tells what came of work whose outcome is unknown; `None` where it did
+                not take effect. Without it, the loss is raised.
+
+        Raises:
+            DBAPIError: it is not a matter of doing it again.
+        """
         for tries in range(_TRIES):
+            finished = False
             try:
                 with self.dialect.begin() as conn:
-                    return work(conn)
+                    found = work(conn)
+                    finished = True
             except DBAPIError as error:
-                if tries == _TRIES - 1 or not self.dialect.is_conflict(error):
+                if tries == _TRIES - 1 or not self._may_repeat(
+                    error, known=not finished or ask is not None
+                ):
                     raise
-                time.sleep(random.uniform(0.005, 0.05) * 2**tries)  # noqa: S311
+                lost = finished and self.dialect.is_lost(error)
+            else:
+                return found
+            if lost and ask is not None:
+                came = within(_OUTAGE, lambda ask=ask: self._read(ask))
+                if came is not None:
+                    return came
+            time.sleep(random.uniform(0.005, 0.05) * 2**tries)  # noqa: S311
         raise AssertionError("unreachable")
+
+    def _may_repeat(self, error: DBAPIError, *, known: bool) -> bool:
+        if self.dialect.is_lost(error):
+            return known
+        return self.dialect.is_conflict(error)
+
+    def _read(self, ask: Callable[[Connection], T]) -> T:
+        with self.reading() as conn:
+            return ask(conn)
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
@@ -52,12 +106,16 @@ class Database:
             yield conn
 
     def close(self) -> None:
-        """Let go of every connection."""
-        self.dialect.engine.dispose()
+        """Let go of every connection, once whoever uses one has given it back."""
+        engine = self.dialect.engine
+        ends = time.monotonic() + _FAREWELL
+        while _in_use(engine.pool) and time.monotonic() < ends:
+            time.sleep(0.01)
+        engine.dispose()
 
     def where(self) -> str:
-        """Name the database for people, without its password."""
-        return self.dialect.engine.url.render_as_string(hide_password=True)
+        """Name the database for people, without its secrets."""
+        return shown(self.dialect.engine.url)
 
     def revision(self) -> str | None:
         """Give the revision of the schema, if there is one.
@@ -102,9 +160,16 @@ class Database:
         )
 
     def upgrade(self) -> None:
-        """Bring the schema to the newest revision; safe when several try at once."""
-        if self.revision() == REVISION:
+        """Bring the schema to the newest revision; safe when several try at once.
+
+        Raises:
+            ConfigurationError: it is newer than this release knows.
+        """
+        found = self.revision()
+        if found == REVISION:
             return
+        if found is not None and found > REVISION:
+            self.check()
         self.transact(_upgrade)
 
 

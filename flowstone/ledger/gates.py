@@ -7,16 +7,19 @@ the gate's id only. A lost, doubled or late bell changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy import Connection, delete, select, update
 
 from flowstone.core.errors import AlreadyDecided, RunClosed
+from flowstone.ledger.audit import write_audit
 from flowstone.ledger.base import Dispatch, Gate, Holding
 from flowstone.ledger.claims import hold
-from flowstone.ledger.database import Database
-from flowstone.ledger.rows import clock, dump, gate_of
-from flowstone.ledger.schema import answers, audit, gates, outbox
+from flowstone.ledger.database import Database, again
+from flowstone.ledger.outbox import AFTER, ring
+from flowstone.ledger.rows import gate_of
+from flowstone.ledger.schema import answers, gates, outbox
 from flowstone.ledger.turn import Turn
 
 __all__ = ["Gates", "open_gates"]
@@ -24,7 +27,8 @@ __all__ = ["Gates", "open_gates"]
 _OPEN_AGAIN = (
     # One that has expired is opened again, by whoever decided so.
     "(id) DO UPDATE SET state = 'waiting', deadline = excluded.deadline, "
-    "decided_at = NULL, winner = '' WHERE flowstone_gates.state = 'expired'"
+    "decided_at = NULL, winner = '', payload = NULL, seen = excluded.seen "
+    "WHERE flowstone_gates.state = 'expired'"
 )
 
 
@@ -57,6 +61,14 @@ class Gates:
         with self._database.reading() as conn:
             return [gate_of(row) for row in conn.execute(query).mappings()]
 
+    def has_answer(self, gate: str) -> bool:
+        """Tell whether an answer waits for a gate that has just opened."""
+        query = select(answers.c.gate).where(answers.c.gate == gate)
+        with self._database.reading() as conn:
+            return conn.execute(query).first() is not None
+
+    # --- answering ------------------------------------------------------------------
+
     def answer(self, gate: str, payload: str, actor: str) -> Gate | None:
         """Decide a gate with a payload; keep the answer where it is not open yet.
 
@@ -68,17 +80,20 @@ class Gates:
             RunClosed: nobody waits for it any more.
         """
         return self._database.transact(
-            lambda conn: self._answer(conn, gate, payload, actor)
+            lambda conn: self._answer(conn, gate, payload, actor), ask=again
         )
 
     def _answer(
         self, conn: Connection, gate: str, payload: str, actor: str
     ) -> Gate | None:
-        at = clock(conn)
+        # Whoever opens the gate meanwhile must see this answer, or be seen by it.
+        self._dialect.take_turns(conn, [gate])
         query = self._dialect.locked(select(gates).where(gates.c.id == gate))
         row = conn.execute(query).mappings().first()
+        pipeline = "" if row is None else str(row["pipeline"])
+        turn = Turn.take(conn, self._dialect, pipeline)
         if row is None:
-            self._keep(conn, gate, payload, actor, at)
+            _keep(turn, gate, payload, actor)
             return None
         found = gate_of(row)
         if found.state == "abandoned":
@@ -87,129 +102,59 @@ class Gates:
             if found.payload == payload:
                 return found
             raise AlreadyDecided(gate=gate, winner=found.winner)
-        if found.deadline is not None and at > found.deadline:
+        if found.deadline is not None and turn.at > found.deadline:
             raise AlreadyDecided(gate=gate, winner="its deadline has passed")
-        winner = f"answered by {actor or 'the holder of its token'}"
-        self.decide(conn, found, winner, payload, at, actor)
-        self._ring(conn, row["pipeline"], found, at)
-        return found
+        decided = _decide(turn, found, _winner(actor), payload, actor)
+        ring(turn, [(found.workflow, found.run)], gate=gate, due=turn.at + AFTER)
+        return decided
 
-    def _keep(
-        self, conn: Connection, gate: str, payload: str, actor: str, at: datetime
-    ) -> None:
-        """Keep an answer that came before its gate; the first one wins."""
-        row = {"gate": gate, "payload": payload, "actor": actor, "at": at}
-        self._dialect.insert(conn, answers, [row], "DO NOTHING")
-        kept = conn.execute(
-            select(answers.c.payload).where(answers.c.gate == gate)
-        ).scalar_one()
-        if kept != payload:
-            raise AlreadyDecided(gate=gate, winner="an earlier answer")
-
-    def decide(
-        self,
-        conn: Connection,
-        gate: Gate,
-        winner: str,
-        payload: str | None,
-        at: datetime,
-        actor: str,
-    ) -> None:
-        """Set a gate's decision, and write who took it."""
-        state = "decided" if payload is not None else "expired"
-        conn.execute(
-            update(gates)
-            .where(gates.c.id == gate.id, gates.c.state == "waiting")
-            .values(state=state, decided_at=at, winner=winner, payload=payload)
-        )
-        self._dialect.insert(
-            conn,
-            audit,
-            [
-                {
-                    "at": at,
-                    "actor": actor or "token",
-                    "action": f"gate.{state}",
-                    "subject": gate.id,
-                    "run": gate.run,
-                    "data": dump({"asset": gate.asset, "key": gate.key}),
-                }
-            ],
-        )
-
-    def _ring(self, conn: Connection, pipeline: str, gate: Gate, at: datetime) -> None:
-        self._dialect.insert(
-            conn,
-            outbox,
-            [
-                {
-                    "pipeline": pipeline,
-                    "workflow": gate.workflow,
-                    "run": gate.run,
-                    "gate": gate.id,
-                    "due_at": at,
-                    "tries": 0,
-                }
-            ],
-        )
+    # --- settling -------------------------------------------------------------------
 
     def settle(self, ids: Sequence[str], *, expired: bool) -> dict[str, Gate]:
         """Give how gates stand, for the flow that waits at them.
 
         An answer that came before its gate is taken in; a gate whose deadline its
         flow says has passed is decided as expired, without looking at a clock.
+
+        Args:
+            ids: gates of one run.
+            expired: whether their deadlines have passed, as the flow has it.
         """
+        return self._database.transact(
+            lambda conn: self._settle(conn, sorted(ids), expired=expired), ask=again
+        )
 
-        def work(conn: Connection) -> dict[str, Gate]:
-            at = clock(conn)
-            query = self._dialect.locked(
-                select(gates)
-                .where(self._dialect.among(gates.c.id, sorted(ids)))
-                .order_by(gates.c.id)
-            )
-            found = [gate_of(row) for row in conn.execute(query).mappings()]
-            early = self._early(conn, [g.id for g in found if g.state == "waiting"])
-            for gate in found:
-                if gate.state != "waiting":
-                    continue
-                if gate.id in early:
-                    payload, actor = early[gate.id]
-                    winner = f"answered by {actor or 'the holder of its token'}"
-                    self.decide(conn, gate, winner, payload, at, actor)
-                elif expired:
-                    self.decide(conn, gate, "its deadline", None, at, "clock")
-            again = select(gates).where(self._dialect.among(gates.c.id, sorted(ids)))
-            settled = {g.id: g for g in map(gate_of, conn.execute(again).mappings())}
-            self._seen(conn, [g for g in settled.values() if g.state != "waiting"])
-            return settled
-
-        return self._database.transact(work)
-
-    def _early(
-        self, conn: Connection, ids: Sequence[str]
-    ) -> dict[str, tuple[str, str]]:
-        if not ids:
+    def _settle(
+        self, conn: Connection, ids: Sequence[str], *, expired: bool
+    ) -> dict[str, Gate]:
+        query = select(gates).where(self._dialect.among(gates.c.id, ids))
+        rows = conn.execute(self._dialect.locked(query.order_by(gates.c.id)))
+        found = list(rows.mappings())
+        if not found:
             return {}
-        query = select(answers).where(self._dialect.among(answers.c.gate, sorted(ids)))
-        return {r.gate: (r.payload, r.actor) for r in conn.execute(query)}
-
-    def _seen(self, conn: Connection, decided: Sequence[Gate]) -> None:
-        ids = sorted(g.id for g in decided)
-        if not ids:
-            return
-        among = self._dialect.among
-        conn.execute(update(gates).where(among(gates.c.id, ids)).values(seen=True))
-        conn.execute(delete(outbox).where(among(outbox.c.gate, ids)))
-
-    def has_answer(self, gate: str) -> bool:
-        """Tell whether an answer waits for a gate that is about to open."""
-        query = select(answers.c.gate).where(answers.c.gate == gate)
-        with self._database.reading() as conn:
-            return conn.execute(query).first() is not None
+        turn = Turn.take(conn, self._dialect, str(found[0]["pipeline"]))
+        asked = [gate_of(row) for row in found]
+        early = _early(turn, [g.id for g in asked if g.state == "waiting"])
+        settled: dict[str, Gate] = {}
+        for gate in asked:
+            if gate.state != "waiting":
+                settled[gate.id] = gate
+            elif gate.id in early:
+                payload, actor = early[gate.id]
+                settled[gate.id] = _decide(turn, gate, _winner(actor), payload, actor)
+            elif expired:
+                settled[gate.id] = _decide(turn, gate, "its deadline", None, "clock")
+            else:
+                settled[gate.id] = gate
+        _see(turn, [g.id for g in settled.values() if g.state != "waiting"])
+        return settled
 
 
 def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> None:
     """Have cells wait at their gates, within a transaction."""
+    if not held:
+        return
+    turn.dialect.take_turns(turn.conn, sorted(h.gate for h in held))
     rows = [
         {
             "id": h.gate,
@@ -229,9 +174,61 @@ def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> None:
             else turn.at + timedelta(seconds=h.timeout_seconds),
             "winner": "",
             "seen": False,
-            "input_version": "",
         }
         for h in held
     ]
     turn.dialect.insert(turn.conn, gates, rows, _OPEN_AGAIN)
     hold(turn, held)
+
+
+def _keep(turn: Turn, gate: str, payload: str, actor: str) -> None:
+    """Keep an answer that came before its gate; the first one wins."""
+    row = {"gate": gate, "payload": payload, "actor": actor, "at": turn.at}
+    turn.dialect.insert(turn.conn, answers, [row], "DO NOTHING")
+    query = select(answers.c.payload).where(answers.c.gate == gate)
+    if turn.conn.execute(query).scalar_one() != payload:
+        raise AlreadyDecided(gate=gate, winner="an earlier answer")
+
+
+def _winner(actor: str) -> str:
+    return f"answered by {actor or 'the holder of its token'}"
+
+
+def _decide(
+    turn: Turn, gate: Gate, winner: str, payload: str | None, actor: str
+) -> Gate:
+    """Set the decision of a gate that is locked, and write who took it."""
+    state = "decided" if payload is not None else "expired"
+    turn.conn.execute(
+        update(gates)
+        .where(gates.c.id == gate.id, gates.c.state == "waiting")
+        .values(state=state, decided_at=turn.at, winner=winner, payload=payload)
+    )
+    write_audit(
+        turn,
+        f"gate.{state}",
+        [gate.id],
+        actor=actor or "token",
+        run=gate.run,
+        data={"asset": gate.asset, "key": gate.key},
+    )
+    return replace(
+        gate, state=state, decided_at=turn.at, winner=winner, payload=payload
+    )
+
+
+def _early(turn: Turn, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Read the answers that came before their gates."""
+    if not ids:
+        return {}
+    query = select(answers).where(turn.dialect.among(answers.c.gate, ids))
+    return {r.gate: (r.payload, r.actor) for r in turn.conn.execute(query)}
+
+
+def _see(turn: Turn, ids: Sequence[str]) -> None:
+    """Note that the flow knows of decisions, so that no bell rings for them."""
+    if not ids:
+        return
+    among = turn.dialect.among
+    turn.conn.execute(update(gates).where(among(gates.c.id, ids)).values(seen=True))
+    turn.conn.execute(delete(outbox).where(among(outbox.c.gate, ids)))

@@ -6,31 +6,79 @@ for the same row at once. A bell is rung again, ever later, until its gate was s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy import update as change
 
-from flowstone.ledger.base import RunRow
-from flowstone.ledger.closing import LIVE
+from flowstone.ledger.base import LIVE, RunRow
 from flowstone.ledger.database import Database
 from flowstone.ledger.rows import clock, run_of
-from flowstone.ledger.schema import claims, gates, outbox, runs
+from flowstone.ledger.schema import attempts, claims, outbox, runs
+from flowstone.ledger.turn import Turn
 
-__all__ = ["Bell", "Outbox"]
+__all__ = ["AFTER", "Bell", "Outbox", "ring"]
 
-_AGAIN = (1, 5, 30, 300)
+AFTER = timedelta(seconds=1)
+"""How long after an answer the relay rings: whoever answered has rung already."""
+
+_AGAIN = tuple(timedelta(seconds=s) for s in (5, 30, 300))
+_NEVER_STARTED = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bell:
-    """A bell that is due: the workflow to ring, for which gate (empty: a claim)."""
+    """A bell that is due: the workflow to ring, for which gate (empty: a claim).
+
+    Attributes:
+        tries: how often it was rung before; one that was should be alive to hear it.
+    """
 
     seq: int
     workflow: str
     run: str
     gate: str
     tries: int
+
+
+def ring(
+    turn: Turn,
+    whom: Sequence[tuple[str, str]],
+    *,
+    gate: str = "",
+    due: datetime | None = None,
+) -> None:
+    """Have workflows be rung, within the transaction that gives the reason.
+
+    Args:
+        turn: the transaction.
+        whom: workflows, each with its run.
+        gate: the gate that was decided; empty where a claim is free.
+        due: when; by default now.
+    """
+    rows = [
+        {
+            "pipeline": turn.pipeline,
+            "workflow": workflow,
+            "run": run,
+            "gate": gate,
+            "due_at": due or turn.at,
+            "tries": 0,
+        }
+        for workflow, run in whom
+    ]
+    turn.dialect.insert(turn.conn, outbox, rows)
 
 
 class Outbox:
@@ -44,41 +92,10 @@ class Outbox:
         self._database = database
         self._dialect = database.dialect
 
+    # --- bells ----------------------------------------------------------------------
+
     def due(self, pipeline: str, limit: int = 100) -> list[Bell]:
         """Take bells that are due; each is put off, or deleted if it rings but once."""
-
-        def work(conn: Connection) -> list[Bell]:
-            at = clock(conn)
-            query = self._dialect.locked(
-                select(outbox)
-                .where(outbox.c.pipeline == pipeline, outbox.c.due_at <= at)
-                .order_by(outbox.c.due_at)
-                .limit(limit),
-                skip=True,
-            )
-            bells = [
-                Bell(
-                    seq=r.seq,
-                    workflow=r.workflow,
-                    run=r.run,
-                    gate=r.gate,
-                    tries=r.tries,
-                )
-                for r in conn.execute(query)
-            ]
-            for bell in bells:
-                if not bell.gate:
-                    # The flow's own timer asks again should this one be lost.
-                    conn.execute(delete(outbox).where(outbox.c.seq == bell.seq))
-                    continue
-                wait = timedelta(seconds=_AGAIN[min(bell.tries, len(_AGAIN) - 1)])
-                conn.execute(
-                    update(outbox)
-                    .where(outbox.c.seq == bell.seq)
-                    .values(due_at=at + wait, tries=bell.tries + 1)
-                )
-            return bells
-
         with self._database.reading() as conn:
             # Most looks find nothing: they should not cost a writing transaction.
             waiting = select(outbox.c.seq).where(
@@ -86,31 +103,96 @@ class Outbox:
             )
             if conn.execute(waiting.limit(1)).first() is None:
                 return []
-        return self._database.transact(work)
+        return self._database.transact(lambda conn: self._due(conn, pipeline, limit))
 
-    def stuck(self, pipeline: str, idle: timedelta) -> list[RunRow]:
-        """Give live runs that hold something, or never started, for a while."""
-        with self._database.reading() as conn:
-            since = clock(conn) - idle
-            holding = (
-                select(claims.c.run)
-                .where(claims.c.taken_at < since)
-                .union(
-                    select(gates.c.run).where(
-                        gates.c.state == "waiting", gates.c.opened_at < since
-                    )
+    def _due(self, conn: Connection, pipeline: str, limit: int) -> list[Bell]:
+        at = clock(conn)
+        query = (
+            select(outbox)
+            .where(outbox.c.pipeline == pipeline, outbox.c.due_at <= at)
+            .order_by(outbox.c.due_at)
+            .limit(limit)
+        )
+        bells = [
+            Bell(seq=r.seq, workflow=r.workflow, run=r.run, gate=r.gate, tries=r.tries)
+            for r in conn.execute(self._dialect.locked(query, skip=True))
+        ]
+        # A lost bell for a claim is made up for by the flow's own timer.
+        self._drop(conn, [b.seq for b in bells if not b.gate])
+        for tries in sorted({b.tries for b in bells if b.gate}):
+            put_off = [b.seq for b in bells if b.gate and b.tries == tries]
+            wait = _AGAIN[min(tries, len(_AGAIN) - 1)]
+            conn.execute(
+                change(outbox)
+                .where(self._dialect.among(outbox.c.seq, put_off))
+                .values(due_at=at + wait, tries=tries + 1)
+            )
+        return bells
+
+    def _drop(self, conn: Connection, bells: Sequence[int]) -> None:
+        if bells:
+            conn.execute(delete(outbox).where(self._dialect.among(outbox.c.seq, bells)))
+
+    # --- runs -----------------------------------------------------------------------
+
+    def stuck(self, pipeline: str, idle: timedelta, limit: int = 500) -> list[RunRow]:
+        """Take live runs that have not gone on for a while, or never started.
+
+        A run that is taken is not taken again for as long, by no worker. Those that
+        others may be waiting for come first.
+
+        Args:
+            pipeline: the app's name.
+            idle: how long a while is.
+            limit: how many runs to take at most.
+        """
+
+        def work(conn: Connection) -> list[RunRow]:
+            at = clock(conn)
+            query = (
+                select(runs)
+                .where(
+                    runs.c.pipeline == pipeline,
+                    runs.c.status.in_(LIVE),
+                    or_(runs.c.swept_at.is_(None), runs.c.swept_at <= at - idle),
+                    _waits_in_vain(at, idle),
                 )
+                .order_by(
+                    case((_has_claims(), 0), else_=1),
+                    func.coalesce(runs.c.swept_at, runs.c.created_at),
+                )
+                .limit(limit)
             )
-            query = select(runs).where(
-                runs.c.pipeline == pipeline,
-                runs.c.status.in_(LIVE),
-                runs.c.created_at < since,
-                (runs.c.status == "starting") | runs.c.id.in_(holding),
-            )
-            return [run_of(row) for row in conn.execute(query).mappings()]
+            locked = self._dialect.locked(query, skip=True)
+            found = [run_of(row) for row in conn.execute(locked).mappings()]
+            if found:
+                ids = [run.id for run in found]
+                taken = change(runs).where(self._dialect.among(runs.c.id, ids))
+                conn.execute(taken.values(swept_at=at))
+            return found
+
+        return self._database.transact(work)
 
     def live(self, pipeline: str) -> list[RunRow]:
         """Give every run that has not ended."""
         query = select(runs).where(runs.c.pipeline == pipeline, runs.c.status.in_(LIVE))
         with self._database.reading() as conn:
             return [run_of(row) for row in conn.execute(query).mappings()]
+
+
+def _waits_in_vain(at: datetime, idle: timedelta) -> ColumnElement[bool]:
+    """Tell runs that should have been started, or should have done something."""
+    since = at - idle
+    moved = exists().where(
+        attempts.c.run == runs.c.id,
+        or_(attempts.c.started_at > since, attempts.c.ended_at > since),
+    )
+    never = at - min(idle, _NEVER_STARTED)
+    return or_(
+        (runs.c.status == "starting") & (runs.c.created_at <= never),
+        (runs.c.status == "running") & (runs.c.started_at <= since) & ~moved,
+    )
+
+
+def _has_claims() -> ColumnElement[bool]:
+    return exists().where(claims.c.run == runs.c.id)

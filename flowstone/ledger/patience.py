@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import OperationalError
 
-__all__ = ["patiently"]
+__all__ = ["patiently", "within"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,11 +22,20 @@ def patiently(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     Raises:
         OperationalError: it did not answer for two minutes.
     """
-    ends = time.monotonic() + _LONGEST
+    return within(_LONGEST, lambda: work(*args, **kwargs))
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Do the same for so many seconds.
+
+    Raises:
+        OperationalError: the database did not answer in time.
+    """
+    ends = time.monotonic() + seconds
     pause = 0.1
     while True:
         try:
-            return work(*args, **kwargs)
+            return work()
         except OperationalError:
             if time.monotonic() > ends:
                 raise

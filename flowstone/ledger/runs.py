@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from flowstone.core.errors import FlowstoneError
 from flowstone.core.plan import Plan
 from flowstone.core.table import State
+from flowstone.ledger.audit import write_audit
 from flowstone.ledger.base import Event, RunRow, Version
-from flowstone.ledger.closing import LIVE, close_run
-from flowstone.ledger.rows import clock, dump, event_row, run_of, run_row
+from flowstone.ledger.closing import close_run, lock_run
+from flowstone.ledger.database import again
+from flowstone.ledger.rows import clock, event_row, run_of, run_row
 from flowstone.ledger.run_reader import RunReader
-from flowstone.ledger.schema import audit, events, plans, run_nodes, runs
+from flowstone.ledger.schema import events, plans, run_nodes, runs
 from flowstone.ledger.turn import Turn
 
 __all__ = ["Runs"]
+
+_TRIES = 5
+_SETTLED = (
+    "(run, key_number, node) DO UPDATE SET state = excluded.state, "
+    "reason = excluded.reason, error = excluded.error "
+    "WHERE flowstone_run_nodes.version IS NULL"
+)
 
 
 class Runs(RunReader):
@@ -31,50 +39,80 @@ class Runs(RunReader):
         """
 
         def work(conn: Connection) -> RunRow:
-            at = clock(conn)
-            self._insert(conn, run, at)
-            return self._find(conn, run)
+            turn = Turn.take(conn, self._dialect, run.request.pipeline)
+            for _ in range(_TRIES):
+                self._insert(turn, run)
+                found = self._find(conn, run)
+                if found is not None:
+                    return found
+                # The row that had the key was taken back in this moment.
+            raise AssertionError("unreachable")
 
-        return self._database.transact(work)
+        return self._database.transact(work, ask=again)
 
-    def _insert(self, conn: Connection, run: RunRow, at: datetime) -> None:
-        before = conn.execute(select(runs.c.id).where(runs.c.id == run.id)).first()
-        self._dialect.insert(conn, runs, [run_row(run, at)], "DO NOTHING")
-        if before is None:
-            self._dialect.insert(conn, audit, [_begun(run, at)])
-
-    def _find(self, conn: Connection, run: RunRow) -> RunRow:
-        query = select(runs).where(runs.c.id == run.id)
-        here = conn.execute(query).mappings().first()
-        if here is None:
-            query = select(runs).where(
-                runs.c.pipeline == run.request.pipeline,
-                runs.c.user_key == run.user_key,
+    def _insert(self, turn: Turn, run: RunRow) -> None:
+        row = run_row(run, turn.at)
+        if turn.dialect.insert_returning(turn.conn, runs, [row], "DO NOTHING", ["id"]):
+            data = {"verb": run.request.verb, "workflow": run.workflow}
+            write_audit(
+                turn, "run.start", [run.id], actor=run.actor, run=run.id, data=data
             )
-            here = conn.execute(query).mappings().one()
-        return run_of(here)
 
-    def forget(self, run: str) -> None:
-        """Take back the row of a run that joined another one instead."""
+    def _find(self, conn: Connection, run: RunRow) -> RunRow | None:
+        mine = runs.c.id == run.id
+        keyed = and_(
+            runs.c.pipeline == run.request.pipeline, runs.c.user_key == run.user_key
+        )
+        query = select(runs).where(mine if run.user_key is None else or_(mine, keyed))
+        # Where both are found, the row of this id is the one that was asked for.
+        found = [run_of(row) for row in conn.execute(query).mappings()]
+        return min(found, key=lambda row: row.id != run.id, default=None)
+
+    def forget(self, run: str, *, into: str) -> None:
+        """Take back the row of a run that joined another one instead.
+
+        Args:
+            run: the run that was not started after all.
+            into: the run it joined, which has its caller's key from now on.
+        """
 
         def work(conn: Connection) -> None:
+            gone = conn.execute(
+                delete(runs)
+                .where(runs.c.id == run, runs.c.status == "starting")
+                .returning(runs.c.pipeline, runs.c.actor, runs.c.user_key)
+            ).first()
+            if gone is None:
+                return
             conn.execute(
-                delete(runs).where(runs.c.id == run, runs.c.status == "starting")
+                update(runs)
+                .where(runs.c.id == into, runs.c.user_key.is_(None))
+                .values(user_key=gone.user_key)
             )
+            turn = Turn.take(conn, self._dialect, gone.pipeline)
+            data = {"into": into}
+            write_audit(turn, "run.join", [run], actor=gone.actor, run=into, data=data)
 
-        self._database.transact(work)
+        self._database.transact(work, ask=again)
 
     def refuse(self, run: str, reason: str) -> None:
         """Say that a run was not started, and why."""
 
         def work(conn: Connection) -> None:
-            conn.execute(
+            refused = conn.execute(
                 update(runs)
                 .where(runs.c.id == run, runs.c.status == "starting")
                 .values(status="not_started", reason=reason, ended_at=clock(conn))
-            )
+                .returning(runs.c.pipeline, runs.c.actor)
+            ).first()
+            if refused is not None:
+                turn = Turn.take(conn, self._dialect, refused.pipeline)
+                data = {"reason": reason}
+                write_audit(
+                    turn, "run.refuse", [run], actor=refused.actor, run=run, data=data
+                )
 
-        self._database.transact(work)
+        self._database.transact(work, ask=again)
 
     def plan(
         self,
@@ -93,44 +131,43 @@ class Runs(RunReader):
         """
 
         def work(conn: Connection) -> bool:
-            at = clock(conn)
-            self._insert(conn, run, at)
-            query = self._dialect.locked(
-                select(runs.c.status).where(runs.c.id == run.id)
-            )
-            status = conn.execute(query).scalar_one()
-            if status not in LIVE:
+            turn = Turn.take(conn, self._dialect, run.request.pipeline)
+            self._insert(turn, run)
+            locked = lock_run(turn, run.id)
+            if locked is None or not locked.live:
                 return False
-            if status == "running":
-                return True
-            body = {"digest": plan.digest, "body": plan.body}
-            self._dialect.insert(conn, plans, [body], "DO NOTHING")
-            conn.execute(
-                update(runs)
-                .where(runs.c.id == run.id)
-                .values(status="running", plan=plan.digest, started_at=at)
-            )
-            self._dialect.insert(
-                conn,
-                run_nodes,
-                [
-                    {
-                        "run": run.id,
-                        "key_number": 0,
-                        "node": node,
-                        "state": int(State.BYPASSED if v is None else State.REUSED),
-                        "version": None if v is None else v.id,
-                        "reason": "it has no value" if v is None else "given",
-                        "error": None,
-                    }
-                    for node, v in given.items()
-                ],
-                "DO NOTHING",
-            )
-            self._dialect.insert(conn, events, [event_row(e, at) for e in news])
+            if locked.status == "starting":
+                self._plan(turn, run.id, plan, given)
+                rows = [event_row(event, turn.at) for event in news]
+                self._dialect.insert(conn, events, rows)
             return True
 
-        return self._database.transact(work)
+        return self._database.transact(work, ask=again)
+
+    def _plan(
+        self, turn: Turn, run: str, plan: Plan, given: Mapping[int, Version | None]
+    ) -> None:
+        conn = turn.conn
+        body = {"digest": plan.digest, "body": plan.body}
+        self._dialect.insert(conn, plans, [body], "DO NOTHING")
+        conn.execute(
+            update(runs)
+            .where(runs.c.id == run)
+            .values(status="running", plan=plan.digest, started_at=turn.at)
+        )
+        rows = [
+            {
+                "run": run,
+                "key_number": 0,
+                "node": node,
+                "state": int(State.BYPASSED if v is None else State.REUSED),
+                "version": None if v is None else v.id,
+                "reason": "it has no value" if v is None else "given",
+                "error": None,
+            }
+            for node, v in given.items()
+        ]
+        self._dialect.insert(conn, run_nodes, rows, "DO NOTHING")
 
     def note(self, event: Event) -> None:
         """Record an event by itself."""
@@ -166,32 +203,11 @@ class Runs(RunReader):
 
         def work(conn: Connection) -> bool:
             turn = Turn.take(conn, self._dialect, run.request.pipeline)
-            query = self._dialect.locked(
-                select(runs.c.status).where(runs.c.id == run.id)
-            )
-            if conn.execute(query).scalar() not in LIVE:
+            locked = lock_run(turn, run.id)
+            if locked is None or not locked.live:
                 return False
-            self._dialect.insert(
-                conn,
-                run_nodes,
-                settled,
-                "(run, key_number, node) DO UPDATE SET state = excluded.state, "
-                "reason = excluded.reason, error = excluded.error "
-                "WHERE flowstone_run_nodes.version IS NULL",
-            )
-            self._dialect.insert(conn, events, [event_row(e, turn.at) for e in news])
-            close_run(turn, run.id, status, error=error, reason=reason)
+            self._dialect.insert(conn, run_nodes, settled, _SETTLED)
+            close_run(turn, locked, status, error=error, reason=reason, news=news)
             return True
 
         return self._database.transact(work)
-
-
-def _begun(run: RunRow, at: datetime) -> dict[str, object]:
-    return {
-        "at": at,
-        "actor": run.actor,
-        "action": "run.start",
-        "subject": run.id,
-        "run": run.id,
-        "data": dump({"verb": run.request.verb, "workflow": run.workflow}),
-    }

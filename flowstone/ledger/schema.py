@@ -2,6 +2,8 @@
 
 A cell is (run, node, key number, item); the key's text is beside it where people or
 other runs look for it. JSON is kept as text: nothing asks SQL to look inside.
+
+A release's tables are frozen: what changes here becomes a revision of its own.
 """
 
 from __future__ import annotations
@@ -47,8 +49,19 @@ __all__ = [
 REVISION = "0001"
 """The newest revision, which the code of this release needs."""
 
-metadata = MetaData()
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    }
+)
 _Serial = BigInteger().with_variant(Integer, "sqlite")
+_Name = Text().with_variant(Text(collation="C"), "postgresql")
+"""What names something: in the order of its bytes, as Python sorts it.
+
+Claims are locked in this order by statements that sort here or there; in the order of
+a language, the two would differ, and transactions would wait for each other.
+"""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -80,7 +93,7 @@ class Instant(TypeDecorator[datetime]):
 
 def _cell() -> list[Column[object]]:
     return [
-        Column("run", Text, nullable=False),
+        Column("run", _Name, nullable=False),
         Column("node", Integer, nullable=False),
         Column("key_number", Integer, nullable=False, default=0),
         Column("item", Integer, nullable=False, default=-1),
@@ -90,25 +103,26 @@ def _cell() -> list[Column[object]]:
 runs = Table(
     "flowstone_runs",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("pipeline", Text, nullable=False),
-    Column("workflow", Text, nullable=False),
-    Column("verb", Text, nullable=False),
-    Column("asset", Text, nullable=False),
-    Column("key", Text, nullable=False),
+    Column("id", _Name, primary_key=True),
+    Column("pipeline", _Name, nullable=False),
+    Column("workflow", _Name, nullable=False),
+    Column("verb", _Name, nullable=False),
+    Column("asset", _Name, nullable=False),
+    Column("key", _Name, nullable=False),
     Column("keys", Text, nullable=False),
     Column("request", Text, nullable=False),
-    Column("request_hash", Text, nullable=False),
-    Column("user_key", Text),
-    Column("actor", Text, nullable=False),
-    Column("owner", Text, nullable=False, default=""),
-    Column("status", Text, nullable=False),
+    Column("request_hash", _Name, nullable=False),
+    Column("user_key", _Name),
+    Column("actor", _Name, nullable=False),
+    Column("owner", _Name, nullable=False, default=""),
+    Column("status", _Name, nullable=False),
     Column("reason", Text, nullable=False, default=""),
-    Column("plan", Text),
+    Column("plan", _Name),
     Column("error", Text),
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("ended_at", Instant),
+    Column("swept_at", Instant),
     UniqueConstraint("pipeline", "user_key"),
     Index("flowstone_runs_recent", "pipeline", "created_at"),
     Index("flowstone_runs_workflow", "workflow"),
@@ -119,18 +133,18 @@ runs = Table(
 plans = Table(
     "flowstone_plans",
     metadata,
-    Column("digest", Text, primary_key=True),
+    Column("digest", _Name, primary_key=True),
     Column("body", Text, nullable=False),
 )
 
 run_nodes = Table(
     "flowstone_run_nodes",
     metadata,
-    Column("run", Text, primary_key=True),
+    Column("run", _Name, primary_key=True),
     Column("key_number", Integer, primary_key=True),
     Column("node", Integer, primary_key=True),
     Column("state", Integer, nullable=False),
-    Column("version", Text),
+    Column("version", _Name),
     Column("reason", Text, nullable=False, default=""),
     Column("error", Text),
 )
@@ -138,15 +152,15 @@ run_nodes = Table(
 claims = Table(
     "flowstone_claims",
     metadata,
-    Column("asset", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("run", Text, nullable=False),
-    Column("workflow", Text, nullable=False),
+    Column("asset", _Name, primary_key=True),
+    Column("key", _Name, primary_key=True),
+    Column("run", _Name, nullable=False),
+    Column("workflow", _Name, nullable=False),
     Column("dispatch", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    Column("gate", Text),
-    Column("policy", Text, nullable=False),
+    Column("gate", _Name),
+    Column("policy", _Name, nullable=False),
     Column("taken_at", Instant, nullable=False),
     Index("flowstone_claims_run", "run", "workflow", "dispatch"),
 )
@@ -154,28 +168,28 @@ claims = Table(
 waiters = Table(
     "flowstone_waiters",
     metadata,
-    Column("asset", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("workflow", Text, primary_key=True),
-    Column("run", Text, nullable=False),
+    Column("asset", _Name, primary_key=True),
+    Column("key", _Name, primary_key=True),
+    Column("workflow", _Name, primary_key=True),
+    Column("run", _Name, nullable=False),
 )
 
 attempts = Table(
     "flowstone_attempts",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", _Name, primary_key=True),
     *_cell(),
-    Column("asset", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("workflow", Text, nullable=False),
+    Column("asset", _Name, nullable=False),
+    Column("key", _Name, nullable=False),
+    Column("workflow", _Name, nullable=False),
     Column("dispatch", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    Column("io", Text, nullable=False),
+    Column("io", _Name, nullable=False),
     Column("path", Text, nullable=False),
     Column("alone", Boolean, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", _Name, nullable=False),
     Column("error", Text),
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
@@ -187,20 +201,20 @@ versions = Table(
     "flowstone_versions",
     metadata,
     Column("seq", _Serial, primary_key=True, autoincrement=True),
-    Column("id", Text, nullable=False, unique=True),
+    Column("id", _Name, nullable=False, unique=True),
     *_cell(),
-    Column("asset", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("data_version", Text, nullable=False),
-    Column("code", Text, nullable=False),
-    Column("inputs", Text, nullable=False),
-    Column("io", Text, nullable=False),
+    Column("asset", _Name, nullable=False),
+    Column("key", _Name, nullable=False),
+    Column("data_version", _Name, nullable=False),
+    Column("code", _Name, nullable=False),
+    Column("inputs", _Name, nullable=False),
+    Column("io", _Name, nullable=False),
     Column("location", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("digest", Text, nullable=False),
+    Column("digest", _Name, nullable=False),
     Column("facts", Text, nullable=False),
     Column("metadata", Text, nullable=False),
-    Column("millis", Integer, nullable=False),
+    Column("millis", BigInteger, nullable=False),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("run", "key_number", "node", "item"),
     Index("flowstone_versions_recent", "asset", "seq"),
@@ -210,9 +224,9 @@ versions = Table(
 pointers = Table(
     "flowstone_pointers",
     metadata,
-    Column("asset", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("version", Text),
+    Column("asset", _Name, primary_key=True),
+    Column("key", _Name, primary_key=True),
+    Column("version", _Name),
     Column("fence", BigInteger, nullable=False),
     Column("moved_at", Instant, nullable=False),
 )
@@ -220,31 +234,30 @@ pointers = Table(
 input_members = Table(
     "flowstone_input_members",
     metadata,
-    Column("inputs", Text, primary_key=True),
+    Column("inputs", _Name, primary_key=True),
     Column("place", Integer, primary_key=True),
     Column("parameter", Text, nullable=False),
-    Column("version", Text, nullable=False),
+    Column("version", _Name, nullable=False),
     Index("flowstone_input_members_version", "version"),
 )
 
 gates = Table(
     "flowstone_gates",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", _Name, primary_key=True),
     *_cell(),
-    Column("asset", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("pipeline", Text, nullable=False),
-    Column("workflow", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("on_timeout", Text, nullable=False),
+    Column("asset", _Name, nullable=False),
+    Column("key", _Name, nullable=False),
+    Column("pipeline", _Name, nullable=False),
+    Column("workflow", _Name, nullable=False),
+    Column("state", _Name, nullable=False),
+    Column("on_timeout", _Name, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("deadline", Instant),
     Column("decided_at", Instant),
-    Column("winner", Text, nullable=False, default=""),
+    Column("winner", _Name, nullable=False, default=""),
     Column("payload", Text),
     Column("seen", Boolean, nullable=False, default=False),
-    Column("input_version", Text, nullable=False, default=""),
     Index("flowstone_gates_run", "run", "state"),
     Index("flowstone_gates_state", "pipeline", "state", "opened_at"),
 )
@@ -252,9 +265,9 @@ gates = Table(
 answers = Table(
     "flowstone_answers",
     metadata,
-    Column("gate", Text, primary_key=True),
+    Column("gate", _Name, primary_key=True),
     Column("payload", Text, nullable=False),
-    Column("actor", Text, nullable=False),
+    Column("actor", _Name, nullable=False),
     Column("at", Instant, nullable=False),
 )
 
@@ -263,11 +276,11 @@ events = Table(
     metadata,
     Column("seq", _Serial, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
-    Column("run", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("asset", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
+    Column("run", _Name, nullable=False),
+    Column("name", _Name, nullable=False),
+    Column("asset", _Name, nullable=False),
+    Column("key", _Name, nullable=False),
+    Column("outcome", _Name, nullable=False),
     Column("data", Text, nullable=False),
     Index("flowstone_events_run", "run", "seq"),
 )
@@ -277,22 +290,24 @@ audit = Table(
     metadata,
     Column("seq", _Serial, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("run", Text, nullable=False),
+    Column("pipeline", _Name, nullable=False),
+    Column("actor", _Name, nullable=False),
+    Column("action", _Name, nullable=False),
+    Column("subject", _Name, nullable=False),
+    Column("run", _Name, nullable=False),
     Column("data", Text, nullable=False),
-    Index("flowstone_audit_subject", "subject", "seq"),
+    Index("flowstone_audit_recent", "pipeline", "seq"),
+    Index("flowstone_audit_subject", "pipeline", "subject", "seq"),
 )
 
 outbox = Table(
     "flowstone_outbox",
     metadata,
     Column("seq", _Serial, primary_key=True, autoincrement=True),
-    Column("pipeline", Text, nullable=False),
-    Column("workflow", Text, nullable=False),
-    Column("run", Text, nullable=False),
-    Column("gate", Text, nullable=False),
+    Column("pipeline", _Name, nullable=False),
+    Column("workflow", _Name, nullable=False),
+    Column("run", _Name, nullable=False),
+    Column("gate", _Name, nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Index("flowstone_outbox_due", "pipeline", "due_at"),
@@ -301,6 +316,6 @@ outbox = Table(
 secrets = Table(
     "flowstone_secrets",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", _Name, primary_key=True),
     Column("value", Text, nullable=False),
 )

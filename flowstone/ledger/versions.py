@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from flowstone.ledger.base import Dispatch, Making, Version
 from flowstone.ledger.dialect import Dialect
@@ -13,13 +15,81 @@ from flowstone.ledger.rows import dump, version_of
 from flowstone.ledger.schema import input_members, pointers, versions
 from flowstone.ledger.turn import Turn
 
-__all__ = ["add_versions", "current_versions", "versions_by_id"]
+__all__ = [
+    "Pointer",
+    "add_versions",
+    "current_versions",
+    "read_fences",
+    "read_pointers",
+    "versions_by_id",
+]
 
 _POINTER_CONFLICT = (
     "(asset, key) DO UPDATE SET version = excluded.version, "
     "fence = excluded.fence, moved_at = excluded.moved_at "
     "WHERE flowstone_pointers.fence < excluded.fence"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """What readers of an asset at a key see, and how new that is.
+
+    Attributes:
+        version: the version, where it was asked for; `None` where it was taken away.
+    """
+
+    version: Version | None
+    fence: int
+
+
+def read_pointers(
+    turn: Turn, places: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Pointer]:
+    """Read the pointers of (asset, key) pairs, with the versions they show."""
+    if not places:
+        return {}
+    parameters = turn.dialect.pairs_as("places", places)
+    rows = turn.conn.execute(
+        turn.dialect.prepared(_ask_pointers), parameters
+    ).mappings()
+    return {
+        (r["at_asset"], r["at_key"]): Pointer(
+            version=None if r["id"] is None else version_of(r), fence=r["at_fence"]
+        )
+        for r in rows
+    }
+
+
+def read_fences(
+    turn: Turn, places: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Pointer]:
+    """Read the pointers of (asset, key) pairs, without the versions they show."""
+    if not places:
+        return {}
+    parameters = turn.dialect.pairs_as("places", places)
+    rows = turn.conn.execute(turn.dialect.prepared(_ask_fences), parameters)
+    return {(r.asset, r.key): Pointer(version=None, fence=r.fence) for r in rows}
+
+
+def _ask_fences(dialect: Dialect) -> Select[*tuple[Any, ...]]:
+    return select(pointers.c.asset, pointers.c.key, pointers.c.fence).where(
+        dialect.paired(pointers.c.asset, pointers.c.key, "places")
+    )
+
+
+def _ask_pointers(dialect: Dialect) -> Select[*tuple[Any, ...]]:
+    joined = pointers.outerjoin(versions, pointers.c.version == versions.c.id)
+    return (
+        select(
+            pointers.c.asset.label("at_asset"),
+            pointers.c.key.label("at_key"),
+            pointers.c.fence.label("at_fence"),
+            versions,
+        )
+        .select_from(joined)
+        .where(dialect.paired(pointers.c.asset, pointers.c.key, "places"))
+    )
 
 
 def current_versions(
@@ -31,10 +101,7 @@ def current_versions(
     query = (
         select(versions)
         .join(pointers, pointers.c.version == versions.c.id)
-        .where(
-            dialect.among(pointers.c.asset, sorted({a for a, _ in places})),
-            dialect.among(pointers.c.key, sorted({k for _, k in places})),
-        )
+        .where(dialect.pairs(pointers.c.asset, pointers.c.key, places))
     )
     found = map(version_of, conn.execute(query).mappings())
     return {(v.asset, v.key): v for v in found}
@@ -46,8 +113,12 @@ def versions_by_id(
     """Read versions."""
     if not ids:
         return {}
-    query = select(versions).where(dialect.among(versions.c.id, sorted(set(ids))))
-    return {v.id: v for v in map(version_of, conn.execute(query).mappings())}
+    rows = conn.execute(dialect.prepared(_ask_versions), {"ids": sorted(set(ids))})
+    return {v.id: v for v in map(version_of, rows.mappings())}
+
+
+def _ask_versions(dialect: Dialect) -> Select[*tuple[Any, ...]]:
+    return select(versions).where(dialect.listed(versions.c.id, "ids"))
 
 
 def add_versions(turn: Turn, who: Dispatch, good: Sequence[Making]) -> None:

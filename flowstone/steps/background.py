@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import logging
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import TypeVar
 
 __all__ = ["Background"]
@@ -38,6 +39,28 @@ class Background:
         """Run a coroutine there; `name` is whose it is."""
         loop = self._started()
         return asyncio.run_coroutine_threadsafe(self._named(work, name), loop)
+
+    def settle(self, found: object, name: str, seconds: float | None) -> object:
+        """Await there what a call gave, where it is awaitable.
+
+        Args:
+            found: what the call gave.
+            name: whose it is.
+            seconds: how long it may take.
+
+        Raises:
+            TimeoutError: it took longer, and was cancelled.
+        """
+        if not inspect.isawaitable(found):
+            return found
+        work = self.submit(_awaited(found), name)
+        try:
+            return work.result(timeout=seconds)
+        except TimeoutError:
+            if not work.cancel():
+                raise  # it is its own
+            late = f"it took longer than {seconds:g} s"
+            raise TimeoutError(late) from None
 
     async def _named(self, work: Coroutine[object, object, T], name: str) -> T:
         self._running.add(name)
@@ -90,6 +113,10 @@ class Background:
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(timeout=10)
+
+
+async def _awaited(found: Awaitable[T]) -> T:
+    return await found
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Never
+from typing import Any, Never
 
 from flowstone.core.errors import NotSupported
 from flowstone.core.outcome import Cancelled
 from flowstone.core.ref import Key
+from flowstone.resources import Given
 from flowstone.steps.toolbox import Call
 
 __all__ = ["Context"]
@@ -36,7 +37,7 @@ class Context:
     attempt: int = 1
     started_at: datetime | None = None
     scheduled_at: datetime | None = None
-    resources: Mapping[str, object] = field(default_factory=dict[str, object])
+    resources: Mapping[str, Any] = field(default_factory=Given, repr=False)
     _call: Call | None = None
     _token: Callable[[], str] | None = None
     _facts: dict[str, object] = field(default_factory=dict[str, object])

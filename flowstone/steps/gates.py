@@ -82,6 +82,9 @@ class _Answered(Pack):
                     reply = self._settle(cell, here[at], found[at], gates[at])
                     self._replies[at] = reply
             self._finish(last=False)
+        except Exception:
+            self._group.drop()
+            raise
         finally:
             self._group.stop()
         return self._replies

@@ -6,6 +6,7 @@ whatever runs meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 
@@ -115,6 +116,21 @@ class Group:
                 self._event(want, f"flowstone.materialization.{name}", state)
             )
 
+    def put_off(
+        self, want: Wanted, attempt: Attempt, state: str, error: FlowstoneError
+    ) -> None:
+        """Take in an attempt that ended before the function was called."""
+        end = Ending(wanted=want, attempt=attempt, state=state, error=error)
+        with self._lock:
+            self._ending.append(end)
+
+    def note(
+        self, want: Wanted, name: str, outcome: str, data: Mapping[str, object]
+    ) -> None:
+        """Take in something that happened to a cell."""
+        with self._lock:
+            self._news.append(self._event(want, name, outcome, data))
+
     def hold(self, holding: Holding) -> None:
         """Take in a wait at a gate."""
         with self._lock:
@@ -150,6 +166,14 @@ class Group:
         """Raise what broke a commit in the background."""
         if self._broken is not None:
             raise self._broken
+
+    def drop(self) -> None:
+        """Let go of everything where the world has broken the pack, if it lets us.
+
+        Its attempts count for nothing then: no worker was lost, and no function failed.
+        """
+        with self._lock, contextlib.suppress(Exception):
+            self._toolbox.ledger.packs.drop(self._who, self._toolbox.name)
 
     def stop(self) -> None:
         """Leave what is not committed."""
@@ -206,7 +230,7 @@ class Group:
     def _take(self, verdicts: Mapping[tuple[int, int], str]) -> bool:
         """Correct the replies of cells whose commit was refused."""
         answers: dict[str, Reply] = {
-            "made": Produced(),
+            "made": Produced(millis=-1),
             "superseded": Superseded(),
             "left": Left(),
         }

@@ -9,15 +9,16 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from flowstone.core.errors import AssetFailed, FlowstoneError
+from flowstone.core.errors import AssetFailed, FlowstoneError, NotSupported
 from flowstone.core.outcome import Cancelled, Fatal, RetryAfter
 from flowstone.core.pipeline import AnyAsset
 from flowstone.core.wiring import CONTEXT
 from flowstone.ledger.base import Attempt, Wanted
+from flowstone.resources import Given
 from flowstone.steps.context import Context
 from flowstone.steps.toolbox import Call, Toolbox
 
@@ -28,11 +29,14 @@ __all__ = [
     "Stopped",
     "failure",
     "invoke",
+    "refused_signal",
     "stopped_or_failed",
+    "told",
     "watched",
 ]
 
 _POLL = 0.25
+_OURS = ("/flowstone/steps/", "/flowstone/resources.py")
 _CANCELLED = (
     Cancelled,
     asyncio.CancelledError,
@@ -82,6 +86,7 @@ class Invocation:
         supplied: what comes first, by position.
         takes_context: whether it takes `ctx`.
         token: makes the token of its gate.
+        resources: what the asset asked for.
     """
 
     asset: AnyAsset
@@ -94,6 +99,7 @@ class Invocation:
     token: Callable[[], str]
     supplied: tuple[object, ...] = ()
     takes_context: bool = False
+    resources: Given = field(default_factory=Given)
 
     def by(
         self,
@@ -151,6 +157,7 @@ def _context(call: Call, what: Invocation, facts: dict[str, object]) -> Context:
         run_id=what.run,
         attempt=what.want.number,
         started_at=datetime.now(UTC),
+        resources=what.resources,
         _call=call,
         _token=what.token,
         _facts=facts,
@@ -238,31 +245,53 @@ def _until_cancelled(call: Call, source: Iterator[object]) -> Iterator[object]:
         yield item
 
 
+def refused_signal(key: str | None, on_timeout: str) -> NotSupported | None:
+    """Say what a signal asks for that is not built yet, if it does."""
+    if key is not None:
+        return NotSupported(what="Signal(key=...)", instead="Pass on ctx.token.")
+    if on_timeout in {"extend", "rerun"}:
+        return NotSupported(
+            what=f"Signal(on_timeout={on_timeout!r})",
+            instead="Use 'fail' or 'cancel', or decide in .on_timeout.",
+        )
+    return None
+
+
 def failure(what: Invocation, error: BaseException) -> Failure:
     """Say what an exception means for a function's retries."""
     retry = what.asset.options.retry
     fatal = (Fatal, *(retry.fatal if retry is not None else ()))
     after = error.delay if isinstance(error, RetryAfter) else None
+    name, text, trace = told(error)
     return Failure(
         error=AssetFailed(
             asset=what.asset.name,
             partition=what.want.key,
             run_id=what.run,
-            error_type=type(error).__qualname__,
-            error=_cut(str(error), _LONGEST_TEXT),
+            error_type=name,
+            error=text,
             attempts=what.want.number,
-            details=_cut(_trace(error), _LONGEST_TRACE),
+            details=trace,
         ),
         retryable=not isinstance(error, fatal),
         after=after,
     )
 
 
+def told(error: BaseException) -> tuple[str, str, str]:
+    """Give an exception's class, its message and its traceback, as texts to keep."""
+    return (
+        type(error).__qualname__,
+        _cut(str(error), _LONGEST_TEXT),
+        _cut(_trace(error), _LONGEST_TRACE),
+    )
+
+
 def _trace(error: BaseException) -> str:
     """Give the traceback from the user's own frames on."""
     trace = error.__traceback__
-    while (
-        trace is not None and "/flowstone/steps/" in trace.tb_frame.f_code.co_filename
+    while trace is not None and any(
+        part in trace.tb_frame.f_code.co_filename for part in _OURS
     ):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))

@@ -42,9 +42,11 @@ from flowstone.steps.invoke import (
     Stopped,
     failure,
     invoke,
+    refused_signal,
     stopped_or_failed,
     watched,
 )
+from flowstone.steps.lending import lend
 from flowstone.steps.points import reach
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
 from flowstone.steps.toolbox import Call, Job, Toolbox
@@ -92,7 +94,7 @@ class Pack:
             self._who, self._toolbox.name, list(here.values()), rerun=rerun
         )
         if opened.closed:
-            return PackReply(replies=[Left() for _ in cells], closed=True)
+            return _closed(cells, ended=last and opened.closed == "succeeded")
         found = dict(zip(here, opened.cells, strict=True))
         if rerun:
             return PackReply(replies=[self._left_over(c, found) for c in cells])
@@ -100,6 +102,9 @@ class Pack:
         try:
             self._make_all(cells, here, found, budget)
             ended = self._finish(last=last)
+        except Exception:
+            self._group.drop()
+            raise
         finally:
             self._group.stop()
         reach("reply.before")
@@ -125,7 +130,7 @@ class Pack:
         claimed = found.get(_at(cell))
         if claimed is None:
             return self._replies[_at(cell)]
-        return Produced() if claimed.made else Left(solo=True)
+        return Produced(millis=-1) if claimed.made else Left(solo=True)
 
     def _make_all(
         self,
@@ -181,8 +186,8 @@ class Pack:
 
     def _known(self, want: Wanted, claimed: Claimed) -> Reply | None:
         """Answer a cell that is not to be run now, if it is such a one."""
-        if claimed.made:
-            return Produced()
+        if claimed.made or claimed.superseded:
+            return Produced(millis=-1) if claimed.made else Superseded()
         if claimed.held:
             gate = self._toolbox.ledger.gates.get(self._gate(want))
             if gate is None:
@@ -250,6 +255,10 @@ class Pack:
         self, cell: Cell, what: Invocation, parameters: Sequence[str]
     ) -> Reply:
         """Load what a function reads, call it, and take in what it did."""
+        lent = lend(self._toolbox, self._call, self._group, what)
+        if not isinstance(lent, Invocation):
+            return lent
+        what = lent
         present = [
             e
             for e in self._job.plan.nodes[cell.node].edges
@@ -328,7 +337,7 @@ class Pack:
     def _fold_signal(
         self, what: Invocation, seconds: float | None, key: str | None, on_timeout: str
     ) -> Reply:
-        refused = _refused(key, on_timeout)
+        refused = refused_signal(key, on_timeout)
         if refused is not None:
             return self._fold_final(what, refused)
         gate = self._gate(what.want)
@@ -375,16 +384,12 @@ class Pack:
         return self._toolbox.token(self._gate(want))
 
 
+def _closed(cells: Sequence[Cell], *, ended: bool) -> PackReply:
+    """Answer a pack whose run has ended: by itself, where its last reply was lost."""
+    if ended:
+        return PackReply(replies=[Produced(millis=-1) for _ in cells], ended=True)
+    return PackReply(replies=[Left() for _ in cells], closed=True)
+
+
 def _at(cell: Cell) -> At:
     return (cell.node, cell.key)
-
-
-def _refused(key: str | None, on_timeout: str) -> NotSupported | None:
-    if key is not None:
-        return NotSupported(what="Signal(key=...)", instead="Pass on ctx.token.")
-    if on_timeout in {"extend", "rerun"}:
-        return NotSupported(
-            what=f"Signal(on_timeout={on_timeout!r})",
-            instead="Use 'fail' or 'cancel', or decide in .on_timeout.",
-        )
-    return None

@@ -14,7 +14,7 @@ from flowstone.core.messages import (
 )
 from flowstone.core.partition import PartitionKey
 from flowstone.core.plan import Plan
-from flowstone.ledger.base import Event, RunRow, Version
+from flowstone.ledger.base import LIVE, Event, RunRow, Version
 from flowstone.steps.cells import note_absence
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
@@ -28,11 +28,13 @@ def make_plan(
     request = step.request
     if request.asset not in toolbox.pipeline:
         return _absent(toolbox, call, request)
+    row = toolbox.ledger.runs.get(request.run) or _row(call, request)
+    if row.plan is not None:
+        return _planned_before(toolbox, row)
     upstream = request.verb != "materialize"
     plan = planning.make_plan(
         toolbox.name, toolbox.pipeline, request.asset, upstream=upstream
     )
-    row = toolbox.ledger.runs.get(request.run) or _row(call, request)
     given = _given(toolbox, plan, row.keys[0])
     started = Event(
         name=f"flowstone.{_verb(request)}.start",
@@ -47,6 +49,21 @@ def make_plan(
         return _end_without(toolbox, row, request, missing)
     job = toolbox.job(request.run)
     return _planned(toolbox, job or Job(run=row, plan=plan), given)
+
+
+def _planned_before(toolbox: Toolbox, row: RunRow) -> Planned | Ended:
+    """Answer again what an earlier attempt has written, and whose reply was lost."""
+    if row.status not in LIVE:
+        error = None if row.error is None else row.error.to_data()
+        status = row.status if row.status == "failed" else "cancelled"
+        return Ended(status=status, error=error)
+    job = toolbox.job(row.id)
+    assert job is not None
+    given = dict.fromkeys(toolbox.ledger.runs.absent(row.id))
+    missing = _missing(job.plan, given)
+    if missing:
+        return _end_without(toolbox, row, row.request, missing)
+    return _planned(toolbox, job, given)
 
 
 def read_plan(toolbox: Toolbox, call: Call, step: ReadPlan) -> Planned:

@@ -10,8 +10,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 __all__ = ["reach"]
+
+
+_STOPS_WITHIN = 0.2
 
 
 class _Points:
@@ -38,6 +42,8 @@ class _Points:
         signal_number, nth = self._wanted[name]
         if passed == nth:
             os.kill(os.getpid(), signal_number)
+            # Threads are stopped one by one: this one should get no further.
+            time.sleep(_STOPS_WITHIN)
 
 
 _POINTS = _Points()

@@ -1,4 +1,4 @@
-"""Every IO manager there is, for the tests that all of them have to pass."""
+"""What must do the same: databases under the ledger, and every IO manager there is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flowstone import SqlLedger
 from flowstone.io import (
     S3IO,
     IOManager,
@@ -19,6 +20,33 @@ from flowstone.io import (
 )
 from flowstone.stack import S3Server
 from tests.conformance.access import Access
+from tests.conformance.ledger_suite import Book
+
+DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.service)]
+
+
+@pytest.fixture(params=DATABASES)
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[SqlLedger]:
+    """Give a ledger with its tables, on each kind of database."""
+    with closing(SqlLedger(ledger_url)) as found:
+        found.upgrade()
+        yield found
+
+
+@pytest.fixture
+def book(ledger: SqlLedger) -> Book:
+    """Give a ledger as tests write in it."""
+    return Book(ledger)
+
 
 KINDS = [
     "memory",

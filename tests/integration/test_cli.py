@@ -19,7 +19,11 @@ from flowstone.stack.ports import free_port
 from tests.harness import eventually, query, upgrade
 from tests.unit.cli.typed import APP, Said, shell, started
 
-pytestmark = [pytest.mark.service, pytest.mark.xdist_group("dev")]
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("dev"),
+]
 
 DAY = ("-p", "2025-01-11")
 

@@ -21,7 +21,8 @@ from flowstone.engines.temporal.activities import make_activities
 from flowstone.engines.temporal.backend import TemporalBackend
 from flowstone.engines.temporal.ids import task_queue
 from flowstone.engines.temporal.workflows import WORKFLOWS
-from flowstone.ledger.base import RunRow
+from flowstone.ledger.base import LIVE, RunRow
+from flowstone.ledger.outbox import Bell
 from flowstone.steps.toolbox import Toolbox
 
 __all__ = ["WorkerOptions", "serve"]
@@ -120,10 +121,19 @@ async def _relay(
         pause = _RELAY_SECONDS
         try:
             for bell in await asyncio.to_thread(outbox.due, toolbox.name):
-                await backend.ring(bell.workflow, bell.gate)
+                if not bell.tries or await _is_heard(toolbox, backend, bell):
+                    await backend.ring(bell.workflow, bell.gate)
         except _PASSING as error:
             _LOG.warning("bells cannot be rung: %s", _line(error))
             pause = 1.0
+
+
+async def _is_heard(toolbox: Toolbox, backend: TemporalBackend, bell: Bell) -> bool:
+    """Tell whether a run lives that was rung in vain; close one that does not."""
+    run = await asyncio.to_thread(toolbox.ledger.runs.get, bell.run)
+    if run is None or run.status not in LIVE:
+        return False
+    return await _mend(toolbox, backend, run)
 
 
 async def _sweep(
@@ -140,23 +150,28 @@ async def _sweep(
             _LOG.warning("runs cannot be swept: %s", _line(error))
 
 
-async def _mend(toolbox: Toolbox, backend: TemporalBackend, run: RunRow) -> None:
-    """Start a run that never was, or write the end of one whose workflow is gone."""
+async def _mend(toolbox: Toolbox, backend: TemporalBackend, run: RunRow) -> bool:
+    """Start a run that never was, or write the end of one whose workflow is gone.
+
+    Returns:
+        Whether it was alive.
+    """
     runs = toolbox.ledger.runs
     if await backend.is_alive(run):
-        return
+        return True
     if run.status != "starting":
         await asyncio.to_thread(
             lambda: runs.end(run, "terminated", reason="its workflow is gone")
         )
-        return
+        return False
     try:
         started = await backend.start(flow_of(run), run)
     except AlreadyRunning as error:
         await asyncio.to_thread(runs.refuse, run.id, error.message)
-        return
+        return False
     if started != run.id:
-        await asyncio.to_thread(runs.forget, run.id)
+        await asyncio.to_thread(lambda: runs.forget(run.id, into=started))
+    return False
 
 
 def _line(error: Exception) -> str:

@@ -197,6 +197,17 @@ def test_code_without_a_source_has_a_version() -> None:
     assert code_version(one) == code_version(same) != code_version(other)
 
 
+def test_a_file_that_was_broken_since_leaves_what_was_compiled(
+    tmp_path: Path,
+) -> None:
+    """A function keeps a version when its file no longer parses."""
+    path = tmp_path / "module.py"
+    path.write_text("def f(:\n")
+    one, other = (unwritten(f"def f():\n    return {n}\n", str(path)) for n in (1, 2))
+
+    assert code_version(one) != code_version(other)
+
+
 def test_an_expression_over_lines_that_do_not_parse_has_a_version(
     written: Compile,
 ) -> None:

@@ -262,7 +262,7 @@ def test_input_is_not_quoted() -> None:
     ],
 )
 def test_damaged(codec: str, data: bytes, message: str) -> None:
-    """Data that are no such thing are a codec's error, not a parser's."""
+    """Data that are no such thing are a codec's error, and run nothing (SEC-02)."""
     for want in (None, list[int]):
         with pytest.raises(CodecError, match=message):
             decode((codec, data), want)

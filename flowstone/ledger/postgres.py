@@ -1,0 +1,241 @@
+"""The ledger on Postgres, through psycopg."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+
+import psycopg
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Table,
+    TextClause,
+    any_,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import Text
+
+from flowstone.ledger.dialect import Dialect, Query, Row, tail
+from flowstone.ledger.schema import Instant
+
+__all__ = ["Postgres"]
+
+_PATIENCE: Mapping[str, object] = {
+    "connect_timeout": 10,
+    # A server that is gone without a word is noticed within a minute.
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+
+_NEXT_FENCE = text("SELECT nextval('flowstone_fences')")
+_LAST_FENCE = text("SELECT last_value FROM flowstone_fences")
+_RAISE_FENCES = text(
+    "SELECT setval('flowstone_fences', "
+    "GREATEST(nextval('flowstone_fences'), CAST(:least AS bigint)))"
+)
+_TAKE_TURNS = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) "
+    "FROM unnest(CAST(:names AS text[])) AS asked(name)"
+)
+_END_IDLE = """
+SELECT set_config(name, '30s', false)
+FROM pg_settings
+WHERE name = 'idle_in_transaction_session_timeout' AND setting = '0'
+"""
+_RECENT = text(
+    "SELECT asked.asset, v.millis FROM unnest(CAST(:assets AS text[])) asked(asset), "
+    "LATERAL (SELECT millis FROM flowstone_versions WHERE asset = asked.asset "
+    "ORDER BY seq DESC LIMIT :most) v"
+)
+
+
+class Postgres(Dialect):
+    """Postgres: arrays as parameters, so that one statement serves many rows.
+
+    Args:
+        url: where it is.
+    """
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(_engine(url))
+
+    def fence(self, conn: Connection) -> int:
+        """Draw from the sequence."""
+        return int(conn.execute(_NEXT_FENCE).scalar_one())
+
+    def last_fence(self, conn: Connection) -> int:
+        """Ask the sequence."""
+        return int(conn.execute(_LAST_FENCE).scalar_one())
+
+    def raise_fences(self, conn: Connection, least: int) -> None:
+        """Set the sequence, never back."""
+        conn.execute(_RAISE_FENCES, {"least": least})
+
+    def take_turns(self, conn: Connection, names: Sequence[str]) -> None:
+        """Take an advisory lock for each name, until the transaction ends."""
+        conn.execute(_TAKE_TURNS, {"names": list(names)})
+
+    def insert(
+        self, conn: Connection, table: Table, rows: Sequence[Row], conflict: str = ""
+    ) -> None:
+        """Insert by one statement over arrays."""
+        if rows:
+            conn.execute(*self._statement(table, rows, conflict, ()))
+
+    def insert_returning(
+        self,
+        conn: Connection,
+        table: Table,
+        rows: Sequence[Row],
+        conflict: str,
+        returning: Sequence[str],
+    ) -> list[tuple[object, ...]]:
+        """Insert by one statement over arrays, and read what took effect."""
+        if not rows:
+            return []
+        found = conn.execute(*self._statement(table, rows, conflict, returning))
+        return [tuple(row) for row in found]
+
+    def _statement(
+        self, table: Table, rows: Sequence[Row], conflict: str, returning: Sequence[str]
+    ) -> tuple[TextClause, dict[str, list[object]]]:
+        names = tuple(rows[0])
+        statement = _unnest(table, names, conflict, tuple(returning))
+        return statement, {n: [row[n] for row in rows] for n in names}
+
+    def among(
+        self, what: Column[object], values: Sequence[object]
+    ) -> ColumnElement[bool]:
+        """Compare with one array."""
+        kind = ARRAY(type(what.type))
+        return what == any_(bindparam(None, list(values), type_=kind, unique=True))
+
+    def listed(self, what: Column[object], name: str) -> ColumnElement[bool]:
+        """Compare with an array."""
+        return what == any_(bindparam(name, type_=ARRAY(type(what.type))))
+
+    def paired(
+        self, one: Column[object], other: Column[object], name: str
+    ) -> ColumnElement[bool]:
+        """Compare with two arrays, side by side."""
+        sides = [
+            bindparam(f"{name}_{i}", type_=ARRAY(type(column.type)))
+            for i, column in enumerate((one, other))
+        ]
+        return _side_by_side(one, other, sides)
+
+    def pairs_as(
+        self, name: str, values: Collection[tuple[object, object]]
+    ) -> dict[str, object]:
+        """Give two arrays."""
+        return {f"{name}_{i}": [v[i] for v in values] for i in (0, 1)}
+
+    def pairs(
+        self,
+        one: Column[object],
+        other: Column[object],
+        values: Collection[tuple[object, object]],
+    ) -> ColumnElement[bool]:
+        """Compare with two arrays, side by side."""
+        sides = [
+            bindparam(None, [v[i] for v in values], type_=ARRAY(type(column.type)))
+            for i, column in enumerate((one, other))
+        ]
+        return _side_by_side(one, other, sides)
+
+    def locked(self, query: Query, *, share: bool = False, skip: bool = False) -> Query:
+        """Say FOR UPDATE, or FOR SHARE."""
+        return query.with_for_update(read=share, skip_locked=skip)
+
+    def recent_millis(
+        self, conn: Connection, assets: Sequence[str], most: int
+    ) -> list[tuple[str, int]]:
+        """Look into the index once for each asset, in one statement."""
+        found = conn.execute(_RECENT, {"assets": list(assets), "most": most})
+        return [(asset, millis) for asset, millis in found]
+
+    def is_conflict(self, error: DBAPIError) -> bool:
+        """Recognise a deadlock and a failed serialization."""
+        return getattr(error.orig, "sqlstate", None) in {"40P01", "40001"}
+
+    def is_lost(self, error: DBAPIError) -> bool:
+        """Recognise a broken connection, and a session that the server has ended."""
+        ended = getattr(error.orig, "sqlstate", None) in {"25P03", "57P01", "57P02"}
+        return ended or error.connection_invalidated
+
+
+def _side_by_side(
+    one: Column[object],
+    other: Column[object],
+    sides: Sequence[BindParameter[Sequence[object]]],
+) -> ColumnElement[bool]:
+    asked = func.unnest(*sides).table_valued("one", "other", name="asked")
+    asked = asked.render_derived()
+    return tuple_(one, other).in_(select(asked.c.one, asked.c.other))
+
+
+def _engine(url: URL) -> Engine:
+    asked = {k: v for k, v in _PATIENCE.items() if k not in url.query}
+    engine = create_engine(
+        url,
+        # Locks are explicit: a server that is set to another level must not add more.
+        isolation_level="READ COMMITTED",
+        # An error is shown to people; what was written may be secret.
+        hide_parameters=True,
+        pool_size=10,
+        max_overflow=40,
+        pool_recycle=1800,
+        pool_use_lifo=True,
+        connect_args={**asked, "application_name": "flowstone"},
+    )
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: psycopg.Connection, _: ConnectionPoolEntry) -> None:
+    """Have the server end a session that stops in the middle of a transaction.
+
+    A worker that is frozen there would hold its locks until it is thawed.
+    """
+    connection.execute(_END_IDLE)
+    connection.commit()
+
+
+@lru_cache(maxsize=256)
+def _unnest(
+    table: Table, names: tuple[str, ...], conflict: str, returning: tuple[str, ...]
+) -> TextClause:
+    arrays = ", ".join(f"CAST(:{n} AS {_array(table.c[n])})" for n in names)
+    columns = ", ".join(names)
+    sql = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays})"  # noqa: S608
+    return text(sql + tail(conflict, returning))
+
+
+def _array(column: Column[object]) -> str:
+    kinds: dict[type[object], str] = {
+        Text: "text[]",
+        BigInteger: "bigint[]",
+        Integer: "integer[]",
+        Boolean: "boolean[]",
+        Instant: "timestamptz[]",
+    }
+    return kinds[type(column.type)]

@@ -1,0 +1,188 @@
+"""The ledger on a SQLite file, within one process."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    TextClause,
+    bindparam,
+    create_engine,
+    event,
+    text,
+    tuple_,
+)
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from flowstone.ledger.dialect import Dialect, Query, Row, tail
+
+__all__ = ["Sqlite"]
+
+_NEXT_FENCE = text("UPDATE flowstone_fences SET value = value + 1 RETURNING value")
+_LAST_FENCE = text("SELECT value FROM flowstone_fences")
+_RAISE_FENCES = text("UPDATE flowstone_fences SET value = max(value, :least)")
+_RECENT = text(
+    "SELECT millis FROM flowstone_versions WHERE asset = :asset "
+    "ORDER BY seq DESC LIMIT :most"
+)
+
+
+class Sqlite(Dialect):
+    """A SQLite file: one writer at a time, so nothing needs to be locked.
+
+    Every transaction that writes begins as such, under one lock of this process: with
+    SQLite's defaults, threads that read before they write lose updates silently.
+
+    Args:
+        url: where the file is.
+    """
+
+    in_process = True
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(_engine(url))
+        self._writing = threading.RLock()
+
+    @contextmanager
+    def begin(self) -> Generator[Connection]:
+        """Open a writing transaction, one at a time."""
+        with self._writing, self.engine.connect() as conn:
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield conn
+            except BaseException:
+                conn.exec_driver_sql("ROLLBACK")
+                raise
+            conn.exec_driver_sql("COMMIT")
+
+    def fence(self, conn: Connection) -> int:
+        """Draw from the one row of a table."""
+        return int(conn.execute(_NEXT_FENCE).scalar_one())
+
+    def last_fence(self, conn: Connection) -> int:
+        """Read the one row of a table."""
+        return int(conn.execute(_LAST_FENCE).scalar_one())
+
+    def raise_fences(self, conn: Connection, least: int) -> None:
+        """Set the one row of a table, never back."""
+        conn.execute(_RAISE_FENCES, {"least": least})
+
+    def take_turns(self, conn: Connection, names: Sequence[str]) -> None:
+        """Do nothing: all that write take turns."""
+        del conn, names
+
+    def insert(
+        self, conn: Connection, table: Table, rows: Sequence[Row], conflict: str = ""
+    ) -> None:
+        """Insert row by row, through one prepared statement."""
+        if rows:
+            statement = _values(table, tuple(rows[0]), conflict, ())
+            conn.execute(statement, [dict(row) for row in rows])
+
+    def insert_returning(
+        self,
+        conn: Connection,
+        table: Table,
+        rows: Sequence[Row],
+        conflict: str,
+        returning: Sequence[str],
+    ) -> list[tuple[object, ...]]:
+        """Insert row by row, and read what took effect."""
+        found: list[tuple[object, ...]] = []
+        for row in rows:
+            statement = _values(table, tuple(row), conflict, tuple(returning))
+            found += [tuple(r) for r in conn.execute(statement, dict(row))]
+        return found
+
+    def among(
+        self, what: Column[object], values: Sequence[object]
+    ) -> ColumnElement[bool]:
+        """Compare with a list."""
+        return what.in_(list(values))
+
+    def listed(self, what: Column[object], name: str) -> ColumnElement[bool]:
+        """Compare with a list."""
+        return what.in_(bindparam(name, expanding=True))
+
+    def paired(
+        self, one: Column[object], other: Column[object], name: str
+    ) -> ColumnElement[bool]:
+        """Compare with a list of pairs."""
+        return tuple_(one, other).in_(bindparam(name, expanding=True))
+
+    def pairs_as(
+        self, name: str, values: Collection[tuple[object, object]]
+    ) -> dict[str, object]:
+        """Give the list."""
+        return {name: list(values)}
+
+    def pairs(
+        self,
+        one: Column[object],
+        other: Column[object],
+        values: Collection[tuple[object, object]],
+    ) -> ColumnElement[bool]:
+        """Compare with a list of pairs."""
+        return tuple_(one, other).in_(list(values))
+
+    def locked(self, query: Query, *, share: bool = False, skip: bool = False) -> Query:
+        """Leave the query: the transaction has the whole file."""
+        del share, skip
+        return query
+
+    def recent_millis(
+        self, conn: Connection, assets: Sequence[str], most: int
+    ) -> list[tuple[str, int]]:
+        """Look into the index once for each asset; here a statement costs little."""
+        return [
+            (asset, millis)
+            for asset in assets
+            for (millis,) in conn.execute(_RECENT, {"asset": asset, "most": most})
+        ]
+
+    def is_conflict(self, error: DBAPIError) -> bool:
+        """Recognise a file that another process is writing."""
+        return "database is locked" in str(error.orig)
+
+    def is_lost(self, error: DBAPIError) -> bool:
+        """Say no: there is no connection between this process and a file."""
+        del error
+        return False
+
+
+def _engine(url: URL) -> Engine:
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": 30}, pool_size=20
+    )
+
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    # The driver's own BEGIN comes too late: it reads first and then cannot write.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@lru_cache(maxsize=256)
+def _values(
+    table: Table, names: tuple[str, ...], conflict: str, returning: tuple[str, ...]
+) -> TextClause:
+    columns = ", ".join(names)
+    marks = ", ".join(f":{n}" for n in names)
+    sql = f"INSERT INTO {table.name} ({columns}) VALUES ({marks})"  # noqa: S608
+    kinds = [bindparam(n, type_=table.c[n].type) for n in names]
+    return text(sql + tail(conflict, returning)).bindparams(*kinds)
