@@ -145,14 +145,14 @@ def local_toolbox(
     kept: bool,
 ) -> Toolbox:
     """Build what steps hold in this process, its data in a folder."""
-    ledger = app.ledger or SqlLedger(f"sqlite:///{folder / 'ledger.db'}")
-    ledger.upgrade()
     io: dict[str, IOManager] = dict(app.io)
     if "default" not in io:
         io["default"] = SqliteIO(folder / "values.db") if kept else MemoryIO()
     problems = _untold(app, io)
     if problems:
         raise ConfigurationError(problems=problems)
+    ledger = app.ledger or SqlLedger(f"sqlite:///{folder / 'ledger.db'}")
+    ledger.upgrade()
     keys = dict((app.secrets or settings.signing_keys).signing_keys)
     if not keys:
         secret = ledger.secret("signing", randomness.token_urlsafe(32))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +22,7 @@ from flowstone.stack import S3Server, Stack
 from flowstone.stack.account import Account, can_reach
 from flowstone.stack.binaries import find_s3
 from flowstone.stack.folder import alive
+from tests.harness import eventually
 
 pytestmark = pytest.mark.service
 
@@ -172,16 +173,24 @@ def test_other_ports_find_the_same_objects(tmp_path: Path) -> None:
     assert not (tmp_path / "s3").exists()
 
 
-def _sockets() -> set[str]:
-    return {file.name for file in Path("/tmp").glob("seaweedfs-*")}
+def _sockets(folder: Path) -> list[Path]:
+    """Give the sockets that the server of a folder has made where it chose itself."""
+    state: dict[str, object] = json.loads((folder / "state.json").read_text())
+    ports = {value for name, value in state.items() if name.endswith("_port")}
+    numbers = ports | {port + 10_000 for port in ports if isinstance(port, int)}
+    return [
+        file
+        for file in Path("/tmp").glob("seaweedfs-*-grpc-*.sock")
+        if int(file.stem.rpartition("-")[2]) in numbers
+    ]
 
 
 def test_nothing_stays_of_a_killed_owner(tmp_path: Path) -> None:
     """An owner that is killed takes its S3 along, and no socket is left behind."""
-    before = _sockets()
+    folder = tmp_path / "s3"
     code = (
         "import pathlib, time; from flowstone.stack import S3Server\n"
-        f"server = S3Server(pathlib.Path({str(tmp_path / 's3')!r}))\n"
+        f"server = S3Server(pathlib.Path({str(folder)!r}))\n"
         "server.start(); print(server.pid, flush=True); time.sleep(60)"
     )
     owner = subprocess.Popen(
@@ -191,17 +200,17 @@ def test_nothing_stays_of_a_killed_owner(tmp_path: Path) -> None:
     with owner.stdout as told:
         pid = int(told.readline())
     assert alive(pid)
-    assert _sockets() > before
+    made = _sockets(folder)
+    assert len(made) == 5
     owner.kill()
     owner.wait()
-    again = S3Server(tmp_path / "s3")
-    again.start()  # at once: it waits for the old one
-    assert not alive(pid)
+    eventually(lambda: not alive(pid), what="the end of its S3")
+    eventually(lambda: not any(file.exists() for file in made), what="a tidy end")
+    again = S3Server(folder)
+    again.start()
     again.remove()
-    deadline = time.monotonic() + 10
-    while _sockets() != before and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert _sockets() == before
+    assert not folder.exists()
+    assert not any(file.exists() for file in made)
 
 
 def test_an_ordinary_user_can_run_it(tmp_path_factory: pytest.TempPathFactory) -> None:
