@@ -113,17 +113,22 @@ def read_duration(text: str) -> timedelta:
     Raises:
         ValueError: it is none, or not above 0.
     """
-    # Seconds need no library; the other forms are rare.
-    from pydantic import TypeAdapter  # noqa: PLC0415
-
-    plain = text.replace(".", "", 1).isdecimal()
     try:
-        found = TypeAdapter(timedelta).validate_python(float(text) if plain else text)
-    except ValueError:
+        found = _read_time(text)
+    except (ValueError, OverflowError):
         found = timedelta(0)
     if found <= timedelta(0):
         raise ValueError("use seconds, PT30S or 0:00:30, above 0")
     return found
+
+
+def _read_time(text: str) -> timedelta:
+    if text.replace(".", "", 1).isdecimal():
+        return timedelta(seconds=float(text))
+    # The other forms are rare, and their library is heavy.
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    return TypeAdapter(timedelta).validate_python(text)
 
 
 def _secrets(text: str) -> Secrets:

@@ -18,6 +18,7 @@ __all__ = ["Judged", "Litter"]
 _AT_ONCE = 1000
 _LIVE = {"starting", "running"}
 _OVER = {
+    "broken",
     "cancelled",
     "discarded",
     "failed",
