@@ -216,13 +216,19 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """An attempt that ended at a gate."""
+    """An attempt that ended at a gate.
+
+    Attributes:
+        reads: the versions that it has read, by parameter; what comes of the answer
+            was made from them too.
+    """
 
     wanted: Wanted
     attempt: Attempt
     gate: str
     timeout_seconds: float | None
     on_timeout: str
+    reads: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

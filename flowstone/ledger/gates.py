@@ -21,6 +21,7 @@ from flowstone.ledger.outbox import AFTER, ring
 from flowstone.ledger.rows import gate_of
 from flowstone.ledger.schema import answers, gates, outbox
 from flowstone.ledger.turn import Turn
+from flowstone.ledger.versions import add_inputs, input_set
 
 __all__ = ["Gates", "open_gates"]
 
@@ -174,10 +175,12 @@ def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> None:
             else turn.at + timedelta(seconds=h.timeout_seconds),
             "winner": "",
             "seen": False,
+            "inputs": input_set(h.reads),
         }
         for h in held
     ]
     turn.dialect.insert(turn.conn, gates, rows, _OPEN_AGAIN)
+    add_inputs(turn, [h.reads for h in held])
     hold(turn, held)
 
 

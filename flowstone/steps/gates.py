@@ -16,6 +16,7 @@ from flowstone.core.messages import (
     Reply,
     SettleGates,
 )
+from flowstone.core.outcome import Signal
 from flowstone.core.token import gate_id
 from flowstone.io import codecs
 from flowstone.ledger.base import Claimed, Gate, Wanted
@@ -128,10 +129,13 @@ class _Answered(Pack):
         return self._fold_failure(what, Failure(error=error, retryable=False))
 
     def _fold_signal(
-        self, what: Invocation, seconds: float | None, key: str | None, on_timeout: str
+        self,
+        what: Invocation,
+        signal: Signal[object],
+        reads: Sequence[tuple[str, str]],
     ) -> Reply:
         if not what.supplied:
-            return super()._fold_signal(what, seconds, key, on_timeout)
+            return super()._fold_signal(what, signal, reads)
         # Its gate is decided: it would be answered by the same payload, for ever.
         refused = NotSupported(
             what=f"Signal(...) from .on_signal of {what.asset.name!r}",

@@ -29,7 +29,6 @@ __all__ = [
     "Stopped",
     "failure",
     "invoke",
-    "refused_signal",
     "stopped_or_failed",
     "told",
     "watched",
@@ -243,18 +242,6 @@ def _until_cancelled(call: Call, source: Iterator[object]) -> Iterator[object]:
         if call.cancelled.is_set():
             raise Cancelled
         yield item
-
-
-def refused_signal(key: str | None, on_timeout: str) -> NotSupported | None:
-    """Say what a signal asks for that is not built yet, if it does."""
-    if key is not None:
-        return NotSupported(what="Signal(key=...)", instead="Pass on ctx.token.")
-    if on_timeout in {"extend", "rerun"}:
-        return NotSupported(
-            what=f"Signal(on_timeout={on_timeout!r})",
-            instead="Use 'fail' or 'cancel', or decide in .on_timeout.",
-        )
-    return None
 
 
 def failure(what: Invocation, error: BaseException) -> Failure:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import cast
 
-from flowstone.core.errors import FlowstoneError, NotSupported, WorkerLost
+from flowstone.core.errors import FlowstoneError, WorkerLost
 from flowstone.core.messages import (
     Busy,
     Cancelled,
@@ -28,7 +29,7 @@ from flowstone.core.messages import (
     Snoozed,
     Superseded,
 )
-from flowstone.core.outcome import Approval, Signal, Skip, Snooze
+from flowstone.core.outcome import Signal, Skip, Snooze
 from flowstone.core.plan import Edge
 from flowstone.core.token import gate_id
 from flowstone.io.streams import SourceFailed
@@ -42,10 +43,10 @@ from flowstone.steps.invoke import (
     Stopped,
     failure,
     invoke,
-    refused_signal,
     stopped_or_failed,
     watched,
 )
+from flowstone.steps.later import not_built
 from flowstone.steps.lending import lend
 from flowstone.steps.points import reach
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
@@ -298,6 +299,9 @@ class Pack:
     def _fold_value(
         self, what: Invocation, done: Returned, reads: Sequence[tuple[str, str]]
     ) -> Reply:
+        refused = not_built(done.value)
+        if refused is not None:
+            return self._fold_final(what, refused)
         match done.value:
             case Skip(reason=reason):
                 self._group.end(what.want, what.attempt, "skipped", reason=reason)
@@ -305,11 +309,9 @@ class Pack:
             case Snooze(delay=delay):
                 self._group.end(what.want, what.attempt, "snoozed")
                 return Snoozed(millis=round(delay.total_seconds() * 1000))
-            case Signal(timeout=timeout, key=key, on_timeout=on_timeout):
-                seconds = None if timeout is None else timeout.total_seconds()
-                return self._fold_signal(what, seconds, key, on_timeout)
-            case Approval():
-                return self._fold_final(what, NotSupported(what="Approval(...)"))
+            case Signal():
+                asked = cast("Signal[object]", done.value)
+                return self._fold_signal(what, asked, reads)
             case _:
                 return self._fold_made(what, done, reads)
 
@@ -335,19 +337,20 @@ class Pack:
         return Produced(millis=done.millis)
 
     def _fold_signal(
-        self, what: Invocation, seconds: float | None, key: str | None, on_timeout: str
+        self,
+        what: Invocation,
+        signal: Signal[object],
+        reads: Sequence[tuple[str, str]],
     ) -> Reply:
-        refused = refused_signal(key, on_timeout)
-        if refused is not None:
-            return self._fold_final(what, refused)
-        gate = self._gate(what.want)
+        wait, gate = signal.timeout, self._gate(what.want)
         self._group.hold(
             Holding(
                 wanted=what.want,
                 attempt=what.attempt,
                 gate=gate,
-                timeout_seconds=seconds,
-                on_timeout=on_timeout,
+                timeout_seconds=None if wait is None else wait.total_seconds(),
+                on_timeout=signal.on_timeout,
+                reads=reads,
             )
         )
         return Held(gate=gate)
