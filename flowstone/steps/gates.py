@@ -22,6 +22,7 @@ from flowstone.ledger.base import Claimed, Gate, Wanted
 from flowstone.steps.cells import placed, wanted
 from flowstone.steps.invoke import Failure, Invocation, Returned
 from flowstone.steps.pack import Pack
+from flowstone.steps.replies import closed
 from flowstone.steps.shelf import Shelf
 from flowstone.steps.toolbox import Call, Toolbox
 
@@ -33,15 +34,14 @@ At = tuple[int, int]
 def settle_gates(toolbox: Toolbox, call: Call, step: SettleGates) -> PackReply:
     """Settle the gates of cells."""
     job = toolbox.job(step.run)
-    closed = PackReply(replies=[Left() for _ in step.cells], closed=True)
     if job is None:
-        return closed
+        return closed(step.cells)
     cells = placed(job, step.cells)
     ids = {gate_id(step.run, c.node, c.key): (c.node, c.key) for c in cells}
     found = toolbox.ledger.gates.settle(list(ids), expired=step.expired)
     gates = {ids[name]: gate for name, gate in found.items()}
     if any(g.state == "abandoned" for g in gates.values()):
-        return closed
+        return closed(cells)
     replies: dict[At, Reply] = {
         at: Held(gate=g.id, deadline=g.deadline) for at, g in gates.items()
     }
@@ -50,7 +50,7 @@ def settle_gates(toolbox: Toolbox, call: Call, step: SettleGates) -> PackReply:
         who = call.dispatch(step.run, step.dispatch)
         done = _Answered(toolbox, call, job, who).settle(decided, gates)
         if done is None:
-            return closed
+            return closed(cells)
         replies |= done
     return PackReply(replies=[replies.get((c.node, c.key), Left()) for c in cells])
 

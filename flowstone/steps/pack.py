@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
 
 from flowstone.core.errors import FlowstoneError, NotSupported, WorkerLost
 from flowstone.core.messages import (
@@ -56,6 +55,7 @@ from flowstone.steps.invoke import (
 )
 from flowstone.steps.lending import lend
 from flowstone.steps.points import reach
+from flowstone.steps.replies import closed, in_millis
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
@@ -70,7 +70,7 @@ def run_assets(toolbox: Toolbox, call: Call, step: RunAssets) -> PackReply:
     job = toolbox.job(step.run)
     if job is None:
         # The database has forgotten the run: nothing of it can be made here.
-        return PackReply(replies=[Left() for _ in step.cells], closed=True)
+        return closed(step.cells)
     pack = Pack(toolbox, call, job, call.dispatch(step.run, step.dispatch))
     cells = placed(job, step.cells)
     return pack.run(cells, budget=step.budget / 1000, last=step.last)
@@ -102,7 +102,7 @@ class Pack:
             self._who, self._toolbox.name, list(here.values()), rerun=rerun
         )
         if opened.closed:
-            return _closed(cells, ended=last and opened.closed == "succeeded")
+            return closed(cells, ended=last and opened.closed == "succeeded")
         found = dict(zip(here, opened.cells, strict=True))
         if rerun:
             return PackReply(replies=[self._left_over(c, found) for c in cells])
@@ -240,13 +240,8 @@ class Pack:
             beside = self._replies.get(self._place(edge, cell))
             if beside is not None and not isinstance(beside, Produced | Reused):
                 return Left()
-        missing = [
-            e.node
-            for e in edges
-            if e.parameter
-            and e.node not in cell.absent
-            and not self._shelf.has(self._place(e, cell))
-        ]
+        read = [e for e in edges if e.parameter and e.node not in cell.absent]
+        missing = [e.node for e in read if not self._shelf.has(self._place(e, cell))]
         return Missing(nodes=missing) if missing else None
 
     def _place(self, edge: Edge, cell: Cell) -> At:
@@ -320,7 +315,7 @@ class Pack:
                 return Skipped()
             case Snooze(delay=delay):
                 self._group.end(what.want, what.attempt, "snoozed")
-                return Snoozed(millis=_millis(delay))
+                return Snoozed(millis=in_millis(delay))
             case Signal(timeout=timeout, key=key, on_timeout=on_timeout):
                 seconds = None if timeout is None else timeout.total_seconds()
                 return self._fold_signal(what, seconds, key, on_timeout)
@@ -370,7 +365,7 @@ class Pack:
 
     def _fold_failure(self, what: Invocation, bad: Failure) -> Reply:
         self._group.end(what.want, what.attempt, "failed", error=bad.error)
-        after = -1 if bad.after is None else _millis(bad.after)
+        after = -1 if bad.after is None else in_millis(bad.after)
         return Raised(retryable=bad.retryable, after=after)
 
     def _fold_final(self, what: Invocation, error: BaseException) -> Reply:
@@ -401,16 +396,5 @@ class Pack:
         return self._toolbox.token(self._gate(want))
 
 
-def _closed(cells: Sequence[Cell], *, ended: bool) -> PackReply:
-    """Answer a pack whose run has ended: by itself, where its last reply was lost."""
-    if ended:
-        return PackReply(replies=[Produced(millis=-1) for _ in cells], ended=True)
-    return PackReply(replies=[Left() for _ in cells], closed=True)
-
-
 def _at(cell: Cell) -> At:
     return (cell.node, cell.key)
-
-
-def _millis(delay: timedelta) -> int:
-    return max(round(delay.total_seconds() * 1000), 0)

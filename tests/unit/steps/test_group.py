@@ -182,7 +182,7 @@ def test_a_store_that_is_out_of_order_breaks_the_step(bench: Make) -> None:
     found = shop.pack("raw", dispatch=7, attempt=2)
 
     assert [r.kind for r in found.replies] == ["produced"]
-    assert shop.attempts("raw") == ["lost", "committed"]
+    assert shop.attempts("raw") == ["broken", "committed"]
 
 
 def test_a_commit_that_broke_in_the_background_is_not_taken_for_done(

@@ -62,7 +62,7 @@ def test_the_second_attempt_of_a_pack_runs_nothing(bench: Make) -> None:
 
     assert found.replies == [Left(solo=True), Left(solo=True)]
     assert CALLS == []
-    assert shop.attempts("raw") == shop.attempts("report") == ["lost"]
+    assert shop.attempts("raw") == shop.attempts("report") == ["lost", "left"]
     assert shop.claims() == []
 
 
@@ -136,16 +136,16 @@ def test_losses_in_company_do_not_count(bench: Make) -> None:
     assert [r.kind for r in shop.pack("raw", dispatch=30).replies] == ["produced"]
 
 
-def test_losses_of_several_dispatches_count_together(bench: Make) -> None:
-    """A worker lost with an asset alone counts, whichever dispatch it was."""
+def test_losses_of_another_dispatch_do_not_count(bench: Make) -> None:
+    """Only workers that were lost in a row, without a reply, tell of the asset."""
     shop = bench(raw)
     shop.begin("raw")
-    for dispatch in range(10, 15):
-        lose(shop, "raw", dispatch=dispatch)
-        lose(shop, "raw", dispatch=dispatch, attempt=2)
-    found = shop.pack("raw", dispatch=14, attempt=3)
+    for dispatch in (10, 11):
+        for attempt in range(1, 5):
+            lose(shop, "raw", dispatch=dispatch, attempt=attempt)
+    found = shop.pack("raw", dispatch=11, attempt=5)
 
-    assert found.replies == [Raised(retryable=False)]
+    assert [r.kind for r in found.replies] == ["produced"]
 
 
 def test_a_later_dispatch_takes_over_what_an_earlier_one_left(bench: Make) -> None:
