@@ -303,7 +303,7 @@ def status_of(toolbox: Toolbox, name: str, key: str) -> AssetStatus:
         run_id=run or (version.run if version else None),
         version=version.id if version else None,
         made_at=version.created_at if version else None,
-        millis=version.millis if version else None,
+        millis=version.millis if version and version.millis >= 0 else None,
     )
 
 

@@ -13,14 +13,22 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Background"]
+__all__ = ["Background", "Exited"]
 
 T = TypeVar("T")
 
 _LOG = logging.getLogger("flowstone")
 _BLOCKED = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A coroutine asked the whole process to end, which ends only the coroutine."""
+
+    error: BaseException
 
 
 class Background:
@@ -35,7 +43,7 @@ class Background:
 
     def submit(
         self, work: Coroutine[object, object, T], name: str
-    ) -> concurrent.futures.Future[T]:
+    ) -> concurrent.futures.Future[T | Exited]:
         """Run a coroutine there; `name` is whose it is."""
         loop = self._started()
         return asyncio.run_coroutine_threadsafe(self._named(work, name), loop)
@@ -55,17 +63,23 @@ class Background:
             return found
         work = self.submit(_awaited(found), name)
         try:
-            return work.result(timeout=seconds)
+            given = work.result(timeout=seconds)
         except TimeoutError:
             if not work.cancel():
                 raise  # it is its own
             late = f"it took longer than {seconds:g} s"
             raise TimeoutError(late) from None
+        if isinstance(given, Exited):
+            raise given.error
+        return given
 
-    async def _named(self, work: Coroutine[object, object, T], name: str) -> T:
+    async def _named(self, work: Coroutine[object, object, T], name: str) -> T | Exited:
         self._running.add(name)
         try:
             return await work
+        except (SystemExit, KeyboardInterrupt) as error:
+            # As an exception it would end the loop, and all that run on it.
+            return Exited(error)
         finally:
             self._running.discard(name)
 

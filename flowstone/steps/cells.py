@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowstone.core.messages import Cell, NotHere, Request
 from flowstone.core.partition import NONE, PartitionKey
 from flowstone.core.plan import Node
 from flowstone.ledger.base import Event, Wanted
 from flowstone.steps.toolbox import Job, Toolbox
 
-__all__ = ["key_text", "not_here", "note_absence", "partition", "place", "wanted"]
+__all__ = [
+    "key_text",
+    "not_here",
+    "note_absence",
+    "partition",
+    "place",
+    "placed",
+    "wanted",
+]
 
 
 def key_text(job: Job, node: Node, number: int) -> str:
@@ -19,6 +29,11 @@ def key_text(job: Job, node: Node, number: int) -> str:
 def place(job: Job, node: int, key: int) -> tuple[int, int]:
     """Give the cell of a node that a reader at a key reads: single ones have one."""
     return (node, 0 if job.plan.nodes[node].single else key)
+
+
+def placed(job: Job, cells: Sequence[Cell]) -> list[Cell]:
+    """Give cells at their places, whichever key has what all keys share made again."""
+    return [Cell(*c)._replace(key=place(job, c[0], c[1])[1]) for c in cells]
 
 
 def partition(job: Job, node: Node, number: int) -> object:

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Never
+from types import NoneType
+from typing import Any, Never, cast
 
 from flowstone.core.errors import NotSupported
 from flowstone.core.outcome import Cancelled
@@ -96,8 +97,13 @@ class Context:
         self.heartbeat({"done": done, "total": total})
 
     def metadata(self, **facts: str | float | bool | None) -> None:
-        """Keep facts with the version: rows, bytes, whatever people look for."""
-        self._facts.update(facts)
+        """Keep facts with the version: rows, bytes, whatever people look for.
+
+        What is neither text, a number, a truth nor `None` is kept as its text.
+        """
+        plain = (str, int, float, bool, NoneType)
+        for name, fact in cast("dict[str, object]", facts).items():
+            self._facts[name] = fact if isinstance(fact, plain) else str(fact)
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled:

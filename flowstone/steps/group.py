@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 
 from flowstone.core.errors import FlowstoneError
 from flowstone.core.messages import Left, Produced, Reply, Superseded
@@ -23,7 +24,7 @@ from flowstone.ledger.base import (
     Version,
     Wanted,
 )
-from flowstone.steps.cells import place
+from flowstone.steps.invoke import shown
 from flowstone.steps.points import reach
 from flowstone.steps.shelf import Finished, Shelf
 from flowstone.steps.toolbox import Job, Toolbox
@@ -63,6 +64,7 @@ class Group:
         self._ending: list[Ending] = []
         self._holding: list[Holding] = []
         self._news: list[Event] = []
+        self._lost: set[str] = set()
         self._timer: threading.Timer | None = None
         self._broken: BaseException | None = None
 
@@ -81,14 +83,24 @@ class Group:
         with self._lock:
             self._ending.append(Ending(wanted=want, attempt=attempt, state="left"))
 
-    def make(self, made: Finished) -> None:
-        """Take in a value."""
+    def make(self, made: Finished) -> bool:
+        """Take in a value; tell whether what it was made from is still this run's."""
         with self._lock:
+            if not self._lost.isdisjoint(version for _, version in made.reads):
+                self._discard(made)
+                return False
             self._made.append(made)
             if self._timer is None:
                 self._timer = threading.Timer(_SECONDS, self._commit_later)
                 self._timer.daemon = True
                 self._timer.start()
+            return True
+
+    def _discard(self, made: Finished) -> None:
+        self._shelf.forget(made.wanted.cell)
+        self._ending.append(
+            Ending(wanted=made.wanted, attempt=made.attempt, state="discarded")
+        )
 
     def reuse(self, want: Wanted, version: Version) -> None:
         """Take in a version that is as good."""
@@ -108,7 +120,11 @@ class Group:
         """Take in an attempt that ended without a value."""
         name = "exception" if state == "failed" else "stop"
         end = Ending(
-            wanted=want, attempt=attempt, state=state, reason=reason, error=error
+            wanted=want,
+            attempt=attempt,
+            state=state,
+            reason=shown(reason),
+            error=error,
         )
         with self._lock:
             self._ending.append(end)
@@ -181,10 +197,9 @@ class Group:
             self._timer.cancel()
 
     def _commit_later(self) -> None:
-        try:
+        # What breaks it is kept, and raised in the step's thread.
+        with suppress(BaseException):
             self.commit()
-        except BaseException as error:  # noqa: BLE001 - raised in the step's thread
-            self._broken = error
 
     def commit(self, *, release: bool = False, end_run: bool = False) -> bool:
         """Store and commit what is finished; give whether nothing was refused.
@@ -194,30 +209,38 @@ class Group:
             end_run: whether the run ends with it.
         """
         with self._lock:
-            self.stop()
-            self._timer = None
-            made = [m for m in self._made if m.wanted.cell in self._shelf.finished]
-            self._made = []
-            if not (made or release or self._reusing or self._ending or self._holding):
-                return True
-            reach("store.before")
-            self._shelf.store(made)
-            reach("commit.before")
-            making = [_making(m) for m in made]
-            what = Commit(
-                making=making,
-                reusing=self._reusing,
-                ending=self._ending,
-                holding=self._holding,
-                news=self._news + [self._made_event(m) for m in making],
-                release=release,
-                end_run=end_run,
-            )
-            packs = self._toolbox.ledger.packs
-            verdicts = packs.commit(self._who, self._toolbox.name, what)
-            reach("commit.after")
-            self._reusing, self._ending, self._holding, self._news = [], [], [], []
-            return self._take(verdicts)
+            self.check()
+            try:
+                return self._commit(release=release, end_run=end_run)
+            except BaseException as error:
+                # Whoever comes next must not take for committed what is lost.
+                self._broken = error
+                raise
+
+    def _commit(self, *, release: bool, end_run: bool) -> bool:
+        self.stop()
+        self._timer = None
+        made, self._made = self._made, []
+        if not (made or release or self._reusing or self._ending or self._holding):
+            return True
+        reach("store.before")
+        self._shelf.store(made)
+        reach("commit.before")
+        making = [_making(m) for m in made]
+        what = Commit(
+            making=making,
+            reusing=self._reusing,
+            ending=self._ending,
+            holding=self._holding,
+            news=self._news + [self._made_event(m) for m in making],
+            release=release,
+            end_run=end_run,
+        )
+        packs = self._toolbox.ledger.packs
+        verdicts = packs.commit(self._who, self._toolbox.name, what)
+        reach("commit.after")
+        self._reusing, self._ending, self._holding, self._news = [], [], [], []
+        return self._take(verdicts)
 
     def _made_event(self, made: Making) -> Event:
         return self._event(
@@ -236,23 +259,11 @@ class Group:
         }
         refused = {c: answers[v] for c, v in verdicts.items() if v in answers}
         for cell, reply in refused.items():
-            self._shelf.forget(cell)
+            made = self._shelf.forget(cell)
+            if made is not None:
+                self._lost.add(made.attempt.id)
             self._replies[cell] = reply
-            self._leave_readers(cell)
         return not refused
-
-    def _leave_readers(self, lost: tuple[int, int]) -> None:
-        """Leave what was made from a value that is not this run's after all."""
-        nodes = self._job.plan.nodes
-        for made in list(self._shelf.finished.values()):
-            cell = made.wanted.cell
-            edges = nodes[cell[0]].edges
-            reads = {place(self._job, e.node, cell[1]) for e in edges if e.parameter}
-            uncommitted = any(m is made for m in self._made)
-            if lost in reads and uncommitted and cell in self._shelf.finished:
-                self._shelf.forget(cell)
-                self._replies[cell] = Left()
-                self._leave_readers(cell)
 
 
 def _making(made: Finished) -> Making:

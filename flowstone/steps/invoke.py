@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from flowstone.core.errors import AssetFailed, FlowstoneError, NotSupported
+from flowstone.core.errors import AssetFailed, FlowstoneError
 from flowstone.core.outcome import Cancelled, Fatal, RetryAfter
 from flowstone.core.pipeline import AnyAsset
 from flowstone.core.wiring import CONTEXT
 from flowstone.ledger.base import Attempt, Wanted
 from flowstone.resources import Given
+from flowstone.steps.background import Exited
 from flowstone.steps.context import Context
 from flowstone.steps.toolbox import Call, Toolbox
 
@@ -29,6 +30,7 @@ __all__ = [
     "Stopped",
     "failure",
     "invoke",
+    "shown",
     "stopped_or_failed",
     "told",
     "watched",
@@ -142,6 +144,8 @@ def invoke(
         value = _run(toolbox, call, what, arguments)
     except BaseException as error:  # noqa: BLE001 - SystemExit is a failure, not an end
         return stopped_or_failed(call, what, error)
+    finally:
+        call.region.leave()
     return Returned(
         value=value,
         millis=round((time.perf_counter() - began) * 1000),
@@ -175,7 +179,10 @@ def _run(
             "Coroutine[object, object, object]",
             what.function(*what.supplied, **arguments),
         )
-        return _wait(toolbox.background.submit(work, what.name), call, what, timeout)
+        found = _wait(toolbox.background.submit(work, what.name), call, what, timeout)
+        if isinstance(found, Exited):
+            raise found.error
+        return found
     if timeout is None:
         with call.region.entered():
             return what.function(*what.supplied, **arguments)
@@ -211,7 +218,8 @@ def _wait(
             return future.result(timeout=max(left, 0))
         except TimeoutError:
             if future.done():
-                raise
+                # It ended just now, or raised this itself.
+                return future.result()
         if ends is not None and time.monotonic() >= ends:
             future.cancel()
             call_timeout = f"{what.name!r} ran longer than its timeout of {timeout}."
@@ -248,7 +256,6 @@ def failure(what: Invocation, error: BaseException) -> Failure:
     """Say what an exception means for a function's retries."""
     retry = what.asset.options.retry
     fatal = (Fatal, *(retry.fatal if retry is not None else ()))
-    after = error.delay if isinstance(error, RetryAfter) else None
     name, text, trace = told(error)
     return Failure(
         error=AssetFailed(
@@ -261,16 +268,22 @@ def failure(what: Invocation, error: BaseException) -> Failure:
             details=trace,
         ),
         retryable=not isinstance(error, fatal),
-        after=after,
+        after=_wish(error),
     )
+
+
+def _wish(error: BaseException) -> timedelta | None:
+    # A class of the user's own may not have called ours.
+    wish = getattr(error, "delay", None) if isinstance(error, RetryAfter) else None
+    return wish if isinstance(wish, timedelta) else None
 
 
 def told(error: BaseException) -> tuple[str, str, str]:
     """Give an exception's class, its message and its traceback, as texts to keep."""
     return (
         type(error).__qualname__,
-        _cut(str(error), _LONGEST_TEXT),
-        _cut(_trace(error), _LONGEST_TRACE),
+        shown(_said(error), _LONGEST_TEXT),
+        shown(_trace(error), _LONGEST_TRACE),
     )
 
 
@@ -284,6 +297,14 @@ def _trace(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, trace))
 
 
-def _cut(text: str, most: int) -> str:
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as another:  # noqa: BLE001 - users' classes may fail at that too
+        return f"it cannot be shown: {type(another).__qualname__}"
+
+
+def shown(text: str, most: int = _LONGEST_TEXT) -> str:
+    """Give a text of the user's as every database can keep it, cut."""
     text = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -6,7 +6,7 @@ What a reader in the pack gets is what was stored, decoded anew.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from typing import cast
 
@@ -34,7 +34,14 @@ from flowstone.core.plan import Edge
 from flowstone.core.token import gate_id
 from flowstone.io.streams import SourceFailed
 from flowstone.ledger.base import Attempt, Claimed, Dispatch, Holding, Wanted
-from flowstone.steps.cells import not_here, note_absence, partition, place, wanted
+from flowstone.steps.cells import (
+    not_here,
+    note_absence,
+    partition,
+    place,
+    placed,
+    wanted,
+)
 from flowstone.steps.group import Group
 from flowstone.steps.invoke import (
     Failure,
@@ -49,6 +56,7 @@ from flowstone.steps.invoke import (
 from flowstone.steps.later import not_built
 from flowstone.steps.lending import lend
 from flowstone.steps.points import reach
+from flowstone.steps.replies import closed, in_millis
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
@@ -61,11 +69,11 @@ At = tuple[int, int]
 def run_assets(toolbox: Toolbox, call: Call, step: RunAssets) -> PackReply:
     """Make the cells of a pack."""
     job = toolbox.job(step.run)
-    cells = [Cell(*c) for c in step.cells]
     if job is None:
         # The database has forgotten the run: nothing of it can be made here.
-        return PackReply(replies=[Left() for _ in cells], closed=True)
+        return closed(step.cells)
     pack = Pack(toolbox, call, job, call.dispatch(step.run, step.dispatch))
+    cells = placed(job, step.cells)
     return pack.run(cells, budget=step.budget / 1000, last=step.last)
 
 
@@ -95,7 +103,7 @@ class Pack:
             self._who, self._toolbox.name, list(here.values()), rerun=rerun
         )
         if opened.closed:
-            return _closed(cells, ended=last and opened.closed == "succeeded")
+            return closed(cells, ended=last and opened.closed == "succeeded")
         found = dict(zip(here, opened.cells, strict=True))
         if rerun:
             return PackReply(replies=[self._left_over(c, found) for c in cells])
@@ -148,7 +156,11 @@ class Pack:
             self._group.check()
             spent = bool(self._replies) and time.monotonic() - began > budget
             spent = spent or self._failure_stops()
-            self._replies[at] = self._make(cell, here[at], found[at], spent=spent)
+            self._answer_for(at, self._make(cell, here[at], found[at], spent=spent))
+
+    def _answer_for(self, at: At, reply: Reply) -> None:
+        # Where its commit was refused meanwhile, the group has answered already.
+        self._replies.setdefault(at, reply)
 
     def _failure_stops(self) -> bool:
         """Tell whether something failed, and what follows is the flow's to decide."""
@@ -218,20 +230,19 @@ class Pack:
         self._group.end(want, attempt, "failed", error=error)
         return Raised(retryable=False)
 
-    def _input_trouble(self, cell: Cell) -> Reply | None:
+    def _input_trouble(
+        self, cell: Cell, among: Collection[str] | None = None
+    ) -> Reply | None:
         """Leave a cell whose inputs are not there; name those that should be."""
         edges = self._job.plan.nodes[cell.node].edges
+        if among is not None:
+            edges = [e for e in edges if e.parameter in among]
         for edge in edges:
             beside = self._replies.get(self._place(edge, cell))
             if beside is not None and not isinstance(beside, Produced | Reused):
                 return Left()
-        missing = [
-            e.node
-            for e in edges
-            if e.parameter
-            and e.node not in cell.absent
-            and not self._shelf.has(self._place(e, cell))
-        ]
+        read = [e for e in edges if e.parameter and e.node not in cell.absent]
+        missing = [e.node for e in read if not self._shelf.has(self._place(e, cell))]
         return Missing(nodes=missing) if missing else None
 
     def _place(self, edge: Edge, cell: Cell) -> At:
@@ -308,7 +319,7 @@ class Pack:
                 return Skipped()
             case Snooze(delay=delay):
                 self._group.end(what.want, what.attempt, "snoozed")
-                return Snoozed(millis=round(delay.total_seconds() * 1000))
+                return Snoozed(millis=in_millis(delay))
             case Signal():
                 asked = cast("Signal[object]", done.value)
                 return self._fold_signal(what, asked, reads)
@@ -322,7 +333,8 @@ class Pack:
             wanted=what.want,
             attempt=what.attempt,
             node=self._job.plan.nodes[what.want.node],
-            millis=done.millis,
+            # What was waited for at a gate tells nothing of the function.
+            millis=-1 if what.want.gate else done.millis,
             facts=done.facts,
             reads=reads,
         )
@@ -333,8 +345,7 @@ class Pack:
         except SourceFailed as error:
             failed = stopped_or_failed(self._call, what, error.__cause__ or error)
             return self._fold(what, failed, reads)
-        self._group.make(made)
-        return Produced(millis=done.millis)
+        return Produced(millis=made.millis) if self._group.make(made) else Left()
 
     def _fold_signal(
         self,
@@ -357,7 +368,7 @@ class Pack:
 
     def _fold_failure(self, what: Invocation, bad: Failure) -> Reply:
         self._group.end(what.want, what.attempt, "failed", error=bad.error)
-        after = -1 if bad.after is None else round(bad.after.total_seconds() * 1000)
+        after = -1 if bad.after is None else in_millis(bad.after)
         return Raised(retryable=bad.retryable, after=after)
 
     def _fold_final(self, what: Invocation, error: BaseException) -> Reply:
@@ -383,15 +394,9 @@ class Pack:
 
     def _token(self, want: Wanted) -> str:
         # Whoever gets the token may answer at once: what was made comes first.
-        self._group.commit()
+        with self._call.region.left():
+            self._group.commit()
         return self._toolbox.token(self._gate(want))
-
-
-def _closed(cells: Sequence[Cell], *, ended: bool) -> PackReply:
-    """Answer a pack whose run has ended: by itself, where its last reply was lost."""
-    if ended:
-        return PackReply(replies=[Produced(millis=-1) for _ in cells], ended=True)
-    return PackReply(replies=[Left() for _ in cells], closed=True)
 
 
 def _at(cell: Cell) -> At:

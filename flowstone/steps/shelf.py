@@ -145,9 +145,9 @@ class Shelf:
             for made, stored in zip(values, found, strict=True):
                 made.stored = stored
 
-    def forget(self, cell: tuple[int, int]) -> None:
-        """Give up a value that will not be this run's."""
-        self.finished.pop(cell, None)
+    def forget(self, cell: tuple[int, int]) -> Finished | None:
+        """Give up a value that will not be this run's, if there is one."""
+        return self.finished.pop(cell, None)
 
     def _slot(self, made: Finished) -> Slot:
         return Slot(
