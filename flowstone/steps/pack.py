@@ -56,7 +56,7 @@ from flowstone.steps.invoke import (
 from flowstone.steps.later import not_built
 from flowstone.steps.lending import lend
 from flowstone.steps.points import reach
-from flowstone.steps.replies import closed, in_millis
+from flowstone.steps.replies import closed, in_millis, opened_gate
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
@@ -172,10 +172,10 @@ class Pack:
         """Commit what is left, and let go of every claim."""
         self._group.check()
         done = all(isinstance(r, Produced | Reused) for r in self._replies.values())
-        holding = self._group.holding
+        gates, holding = self._toolbox.ledger.gates, self._group.holding
         good = self._group.commit(release=True, end_run=last and done)
         for hold in holding:
-            self._replies[hold.wanted.cell] = self._opened_gate(hold)
+            self._replies[hold.wanted.cell] = opened_gate(gates, hold.gate)
         return last and done and good
 
     # --- one cell -------------------------------------------------------------------
@@ -377,14 +377,6 @@ class Pack:
         return self._fold_failure(what, Failure(error=bad.error, retryable=False))
 
     # --- gates ----------------------------------------------------------------------
-
-    def _opened_gate(self, hold: Holding) -> Reply:
-        gates = self._toolbox.ledger.gates
-        gate = gates.get(hold.gate)
-        if gate is None:
-            return Superseded()
-        answered = gate.state != "waiting" or gates.has_answer(hold.gate)
-        return Held(gate=gate.id, deadline=gate.deadline, answered=answered)
 
     def _name(self, want: Wanted) -> str:
         return self._job.plan.nodes[want.node].asset
