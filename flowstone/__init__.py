@@ -31,6 +31,7 @@ from flowstone.core.errors import (
     NotSupported,
     OutOfDate,
     Refused,
+    ResourceUnavailable,
     RunCancelled,
     RunClosed,
     RunError,
@@ -75,8 +76,11 @@ if TYPE_CHECKING:
     from flowstone.core.partition import PartitionKey as Partition
     from flowstone.io.base import IOManager, Slot, Stored
     from flowstone.io.memory import MemoryIO
+    from flowstone.io.parquet import ParquetIO
     from flowstone.io.postgres import PostgresIO
+    from flowstone.io.s3 import S3IO
     from flowstone.ledger.sql import SqlLedger
+    from flowstone.resources import Resource
     from flowstone.run import BackfillReport, Outcome, Progress, Run
     from flowstone.settings import Secrets
     from flowstone.steps.context import Context
@@ -84,6 +88,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOUR",
     "MINUTE",
+    "S3IO",
     "SECOND",
     "AlreadyDecided",
     "AlreadyRunning",
@@ -117,11 +122,14 @@ __all__ = [
     "NotSupported",
     "OutOfDate",
     "Outcome",
+    "ParquetIO",
     "Partition",
     "Pipeline",
     "PostgresIO",
     "Progress",
     "Refused",
+    "Resource",
+    "ResourceUnavailable",
     "Retry",
     "RetryAfter",
     "Run",
@@ -169,10 +177,13 @@ _HOMES = {
     "IOManager": "io.base",
     "MemoryIO": "io.memory",
     "Outcome": "run",
+    "ParquetIO": "io.parquet",
     "Partition": "core.partition",
     "PostgresIO": "io.postgres",
     "Progress": "run",
+    "Resource": "resources",
     "Run": "run",
+    "S3IO": "io.s3",
     "Secrets": "settings",
     "Slot": "io.base",
     "SqlLedger": "ledger.sql",

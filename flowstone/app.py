@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.core.errors import ConfigurationError, NotSupported
 from flowstone.core.pipeline import Pipeline
+from flowstone.resources import overridden, problems_of
 from flowstone.settings import Secrets
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Flowstone:
         pipeline: its assets.
         io: its IO managers by name; `default` keeps what asks for no other.
         ledger: where facts go.
+        resources: what assets share, by name: see `Resource`.
         secrets: keys that sign the tokens of gates.
 
     Raises:
@@ -62,7 +64,6 @@ class Flowstone:
     ) -> None:
         for word, given in (
             ("limits", limits),
-            ("resources", resources),
             ("schedules", schedules),
             ("sensors", sensors),
         ):
@@ -72,6 +73,7 @@ class Flowstone:
         self.pipeline = pipeline
         self.io = dict(io or {})
         self.ledger = ledger
+        self.resources = dict(resources or {})
         self.secrets = secrets
         problems = self._problems()
         if problems:
@@ -96,12 +98,13 @@ class Flowstone:
                     f"{asset.name!r} wants the IO manager {wanted!r}, which the app "
                     f"does not have; it has {names}. Add it to io={{...}}."
                 )
-        return problems
+        return problems + problems_of(self.pipeline, self.resources)
 
     def local(
         self,
         path: str | Path | None = None,
         *,
+        resources: Mapping[str, object] | None = None,
         packs: bool | str = True,
         actor: str = "",
     ) -> Opening:
@@ -109,19 +112,26 @@ class Flowstone:
 
         Args:
             path: a folder to keep everything in; by default nothing is kept.
+            resources: what replaces resources of the app, by name, until it is closed:
+                others, or anything that assets are to be given as it is.
             packs: whether assets share a step; `False` gives each its own.
             actor: who asks, for the audit log; by default `FLOWSTONE_ACTOR`.
+
+        Raises:
+            ConfigurationError: a resource replaces none, or does not fit its assets.
         """
         # Declaring an app costs nothing; opening it loads what it runs on.
         from flowstone.opening import open_local  # noqa: PLC0415
 
-        return open_local(self, path, packs=packs, actor=actor)
+        lent = overridden(self.pipeline, self.resources, resources)
+        return open_local(self, path, resources=lent, packs=packs, actor=actor)
 
     def connect(
         self,
         address: str | None = None,
         *,
         namespace: str | None = None,
+        profile: str | None = None,
         packs: bool | str = True,
         actor: str = "",
     ) -> Opening:
@@ -130,6 +140,8 @@ class Flowstone:
         Args:
             address: Temporal's; by default as `temporalio.envconfig` finds it.
             namespace: Temporal's; likewise.
+            profile: which one of Temporal's configuration file to take both, TLS and
+                the API key from; by default `TEMPORAL_PROFILE`.
             packs: whether assets share an activity; `False` gives each its own.
             actor: who asks, for the audit log; by default `FLOWSTONE_ACTOR`.
 
@@ -138,8 +150,7 @@ class Flowstone:
                 answer; all problems at once.
         """
         # As in local().
-        from flowstone.opening import open_connected  # noqa: PLC0415
+        from flowstone.opening import At, open_connected  # noqa: PLC0415
 
-        return open_connected(
-            self, address, namespace=namespace, packs=packs, actor=actor
-        )
+        at = At(address=address, namespace=namespace, profile=profile)
+        return open_connected(self, at, packs=packs, actor=actor)

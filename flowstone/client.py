@@ -8,10 +8,8 @@ from contextlib import AsyncExitStack
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from flowstone.core.asset import Asset
-from flowstone.core.errors import (
-    NotSupported,
-    ValueNotFound,
-)
+from flowstone.core.errors import NotSupported, ValueNotFound
+from flowstone.core.health import Health
 from flowstone.core.outcome import Approval, Signal, Skip, Snooze
 from flowstone.core.partition import PartitionKey
 from flowstone.core.pipeline import AnyAsset, Pipeline
@@ -19,6 +17,7 @@ from flowstone.core.policy import Freshness, Packs
 from flowstone.core.ref import Key
 from flowstone.core.space import Space
 from flowstone.engines.ports import Backend
+from flowstone.health import check_health
 from flowstone.ledger.base import RunRow, Version
 from flowstone.run import BackfillReport, Run
 from flowstone.starting import Starter
@@ -364,9 +363,13 @@ class Client:
         """Refuse: sensors are not built yet."""
         raise NotSupported(what="sensors")
 
-    async def health(self) -> object:
-        """Refuse: health is not built yet."""
-        raise NotSupported(what="health()")
+    async def health(self) -> Health:
+        """Ask all that the app runs on how it is, from this process.
+
+        The ledger, Temporal and who serves its queue, each IO manager, each resource:
+        those that are not open are opened, as a worker would.
+        """
+        return await check_health(self._toolbox, self._backend)
 
     def closes(self, stack: AsyncExitStack) -> None:
         """Take over what is to be closed with it."""

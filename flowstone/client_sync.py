@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 from flowstone.client import Client, Suspended
 from flowstone.core.asset import Asset
 from flowstone.core.events import Event
+from flowstone.core.health import Health
 from flowstone.core.pipeline import AnyAsset, Pipeline
 from flowstone.core.policy import Freshness
 from flowstone.core.ref import Key
@@ -300,8 +301,12 @@ class SyncClient:
         """Refuse: sensors are not built yet."""
         return self._client.sensors
 
-    def health(self) -> object:
-        """Refuse: health is not built yet."""
+    def health(self) -> Health:
+        """Ask all that the app runs on how it is, from this process.
+
+        The ledger, Temporal and who serves its queue, each IO manager, each resource:
+        those that are not open are opened, as a worker would.
+        """
         return self._portal.call(self._client.health())
 
     def close(self) -> None:

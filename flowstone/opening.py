@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import secrets as randomness
-import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    contextmanager,
 )
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -21,29 +18,47 @@ from flowstone.client import Client
 from flowstone.client_sync import SyncClient
 from flowstone.core.errors import ConfigurationError
 from flowstone.core.policy import Packs
+from flowstone.core.problems import Problems
 from flowstone.engines.local import LocalBackend
-from flowstone.io.base import IOManager, lives_in_process
+from flowstone.io.base import Configured, IOManager, lives_in_process
 from flowstone.io.memory import MemoryIO
 from flowstone.io.postgres import PostgresIO
 from flowstone.io.sqlite import SqliteIO
-from flowstone.ledger.ids import new_id
 from flowstone.ledger.sql import SqlLedger
+from flowstone.lodging import bury, folder_at, sign_of_life
 from flowstone.portal import SyncOpening
-from flowstone.settings import Secrets, Settings
+from flowstone.resources import Patience
+from flowstone.settings import Settings
 from flowstone.steps.toolbox import Toolbox
 
 if TYPE_CHECKING:
+    from temporalio.client import Client as TemporalClient
+
     from flowstone.app import Flowstone
 
 __all__ = [
+    "At",
     "Opening",
     "close_toolbox",
+    "local_toolbox",
     "open_connected",
     "open_local",
+    "reach",
     "shared_toolbox",
+    "unchecked_toolbox",
 ]
 
 PackChoice = bool | str
+_KEYS = "FLOWSTONE_SIGNING_KEYS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class At:
+    """Where Temporal is, as far as the caller says."""
+
+    address: str | None = None
+    namespace: str | None = None
+    profile: str | None = None
 
 
 class Opening:
@@ -72,22 +87,20 @@ class Opening:
 
 
 def open_local(
-    app: Flowstone, path: str | Path | None, *, packs: PackChoice, actor: str
-) -> Opening:
-    """Prepare to open in this process."""
-    return Opening(lambda: _local(app, path, _mode(packs), actor))
-
-
-def open_connected(
     app: Flowstone,
-    address: str | None,
+    path: str | Path | None,
     *,
-    namespace: str | None,
+    resources: Mapping[str, object],
     packs: PackChoice,
     actor: str,
 ) -> Opening:
+    """Prepare to open in this process."""
+    return Opening(lambda: _local(app, path, resources, _mode(packs), actor))
+
+
+def open_connected(app: Flowstone, at: At, *, packs: PackChoice, actor: str) -> Opening:
     """Prepare to open on Temporal."""
-    return Opening(lambda: _connected(app, address, namespace, _mode(packs), actor))
+    return Opening(lambda: _connected(app, at, _mode(packs), actor))
 
 
 # --- in this process ----------------------------------------------------------------
@@ -95,19 +108,25 @@ def open_connected(
 
 @asynccontextmanager
 async def _local(
-    app: Flowstone, path: str | Path | None, packs: Packs | None, actor: str
+    app: Flowstone,
+    path: str | Path | None,
+    resources: Mapping[str, object],
+    packs: Packs | None,
+    actor: str,
 ) -> AsyncGenerator[Client]:
     settings = Settings.from_env()
-    with _folder(path) as folder:
-        toolbox = await asyncio.to_thread(_local_toolbox, app, folder, bool(path))
-        with _sign_of_life(folder) as owner:
-            await asyncio.to_thread(_bury, toolbox, folder, owner)
+    with folder_at(path) as folder:
+        toolbox = await asyncio.to_thread(
+            local_toolbox, app, folder, settings, resources, kept=bool(path)
+        )
+        with sign_of_life(folder) as owner:
+            await asyncio.to_thread(bury, toolbox, folder, owner)
             backend = LocalBackend(toolbox, owner)
             client = Client(
                 toolbox,
                 backend,
                 actor=actor or settings.actor,
-                packs=packs or cast("Packs", settings.packs),
+                packs=packs or settings.packs,
                 budget=settings.budget,
             )
             try:
@@ -117,67 +136,43 @@ async def _local(
                 await asyncio.to_thread(close_toolbox, toolbox)
 
 
-def _local_toolbox(app: Flowstone, folder: Path, kept: bool) -> Toolbox:
-    ledger = app.ledger or SqlLedger(f"sqlite:///{folder / 'ledger.db'}")
-    ledger.upgrade()
+def local_toolbox(
+    app: Flowstone,
+    folder: Path,
+    settings: Settings,
+    resources: Mapping[str, object],
+    *,
+    kept: bool,
+) -> Toolbox:
+    """Build what steps hold in this process, its data in a folder."""
     io: dict[str, IOManager] = dict(app.io)
     if "default" not in io:
         io["default"] = SqliteIO(folder / "values.db") if kept else MemoryIO()
-    keys = dict((app.secrets or Secrets.from_env()).signing_keys)
+    problems = _untold(app, io)
+    if problems:
+        raise ConfigurationError(problems=problems)
+    ledger = app.ledger or SqlLedger(f"sqlite:///{folder / 'ledger.db'}")
+    ledger.upgrade()
+    keys = dict((app.secrets or settings.signing_keys).signing_keys)
     if not keys:
         secret = ledger.secret("signing", randomness.token_urlsafe(32))
         keys = {"local": secret.encode()}
     return Toolbox(
-        name=app.name, pipeline=app.pipeline, ledger=ledger, io=io, keys=keys
+        name=app.name,
+        pipeline=app.pipeline,
+        ledger=ledger,
+        io=io,
+        keys=keys,
+        declared=resources,
+        patience=_patience(settings),
     )
 
 
-@contextmanager
-def _folder(path: str | Path | None) -> Generator[Path]:
-    if path is not None:
-        folder = Path(path).expanduser().resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-        return
-    folder = Path(tempfile.mkdtemp(prefix="flowstone-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _sign_of_life(folder: Path) -> Generator[str]:
-    """Hold a lock that ends with this process, whatever ends it."""
-    owner = new_id()
-    alive = folder / "alive"
-    alive.mkdir(exist_ok=True)
-    file = alive / owner
-    with file.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        try:
-            yield owner
-        finally:
-            file.unlink(missing_ok=True)
-
-
-def _bury(toolbox: Toolbox, folder: Path, owner: str) -> None:
-    """End the runs of processes that are gone: what waited there is abandoned."""
-    for run in toolbox.ledger.outbox.live(toolbox.name):
-        if run.owner and run.owner != owner and _is_dead(folder / "alive" / run.owner):
-            toolbox.end(run, "terminated", reason="its process ended")
-
-
-def _is_dead(file: Path) -> bool:
-    try:
-        with file.open() as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.unlink(missing_ok=True)
-            return True
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
+def _patience(settings: Settings) -> Patience:
+    return Patience(
+        attempts=settings.resource_attempts,
+        seconds=settings.resource_timeout.total_seconds(),
+    )
 
 
 def close_toolbox(toolbox: Toolbox) -> None:
@@ -195,24 +190,20 @@ def close_toolbox(toolbox: Toolbox) -> None:
 
 @asynccontextmanager
 async def _connected(
-    app: Flowstone,
-    address: str | None,
-    namespace: str | None,
-    packs: Packs | None,
-    actor: str,
+    app: Flowstone, at: At, packs: Packs | None, actor: str
 ) -> AsyncGenerator[Client]:
     # Whoever stays in one process need not load Temporal.
     from flowstone.engines.temporal.backend import TemporalBackend  # noqa: PLC0415
 
+    toolbox, temporal = await reach(app, at)
     settings = Settings.from_env()
-    toolbox = await asyncio.to_thread(shared_toolbox, app)
     try:
-        backend = await TemporalBackend.connect(toolbox, address, namespace)
+        backend = TemporalBackend(toolbox, temporal)
         client = Client(
             toolbox,
             backend,
             actor=actor or settings.actor,
-            packs=packs or cast("Packs", settings.packs),
+            packs=packs or settings.packs,
             budget=settings.budget,
         )
         try:
@@ -223,6 +214,40 @@ async def _connected(
         await asyncio.to_thread(close_toolbox, toolbox)
 
 
+async def reach(app: Flowstone, at: At) -> tuple[Toolbox, TemporalClient]:
+    """Build what an app holds on Temporal, and find all of it in order.
+
+    Raises:
+        ConfigurationError: all that is wrong: first with what was said, then with
+            what does not answer.
+    """
+    # As in _connected.
+    from flowstone.engines.temporal import connect  # noqa: PLC0415
+
+    problems = Problems()
+    toolbox = problems.of(lambda: unchecked_toolbox(app))
+    connection = problems.of(
+        lambda: connect.find_connection(at.address, at.namespace, at.profile)
+    )
+    problems.refuse()
+    assert toolbox is not None
+    assert connection is not None
+    ledger, temporal = await asyncio.gather(
+        asyncio.to_thread(toolbox.ledger.check),
+        connect.enter(connection),
+        return_exceptions=True,
+    )
+    for found in (ledger, temporal):
+        if isinstance(found, ConfigurationError):
+            problems.add(found.problems)
+        elif isinstance(found, BaseException):
+            raise found
+    if problems.found:
+        await asyncio.to_thread(close_toolbox, toolbox)
+    problems.refuse()
+    return toolbox, cast("TemporalClient", temporal)
+
+
 def shared_toolbox(app: Flowstone) -> Toolbox:
     """Build what clients and workers on several machines hold alike.
 
@@ -230,41 +255,78 @@ def shared_toolbox(app: Flowstone) -> Toolbox:
         ConfigurationError: something of it lives in one process, or does not answer;
             all problems at once.
     """
-    settings = Settings.from_env()
-    problems: list[str] = []
+    toolbox = unchecked_toolbox(app)
+    _check(toolbox.ledger)
+    return toolbox
+
+
+def unchecked_toolbox(app: Flowstone) -> Toolbox:
+    """Build the same without asking anything whether it answers.
+
+    Raises:
+        ConfigurationError: something of it lives in one process, or a setting cannot
+            be; all problems at once.
+    """
+    problems = Problems()
+    settings, wrong = Settings.read()
+    problems.add(wrong)
+    ledger = problems.of(lambda: _shared_ledger(app, settings))
+    io = problems.of(lambda: _shared_managers(app, settings, ledger)) or {}
+    problems.add([*_local_managers(app, io), *_untold(app, io)])
+    keys = dict((app.secrets or settings.signing_keys).signing_keys)
+    if not any(_KEYS in problem for problem in problems.found):
+        problems.add(_unsigned(app, keys))
+    problems.refuse()
+    assert ledger is not None
+    return Toolbox(
+        name=app.name,
+        pipeline=app.pipeline,
+        ledger=ledger,
+        io=io,
+        keys=keys,
+        declared=app.resources,
+        patience=_patience(settings),
+    )
+
+
+def _shared_ledger(app: Flowstone, settings: Settings) -> SqlLedger:
     ledger = app.ledger
     if ledger is None and settings.ledger_url is not None:
         ledger = SqlLedger(settings.ledger_url)
     if ledger is None:
-        problems.append(
+        problem = (
             "The app has no ledger: give ledger=SqlLedger(url), or set "
             "FLOWSTONE_LEDGER_URL to a Postgres."
         )
-    elif ledger.in_process:
-        problems.append(
+        raise ConfigurationError(problems=[problem])
+    if ledger.in_process:
+        problem = (
             f"The ledger at {ledger.database.where()} is a file that serves one "
             "process: give a Postgres URL, or set FLOWSTONE_LEDGER_URL."
         )
+        raise ConfigurationError(problems=[problem])
+    return ledger
+
+
+def _shared_managers(
+    app: Flowstone, settings: Settings, ledger: SqlLedger | None
+) -> dict[str, IOManager]:
+    """Give the app's managers; what is left out keeps values in Postgres."""
     io: dict[str, IOManager] = dict(app.io)
-    if "default" not in io and settings.ledger_url is not None:
-        io["default"] = PostgresIO(settings.ledger_url)
-    if "default" not in io and ledger is not None and not ledger.in_process:
-        io["default"] = PostgresIO(ledger.url)
-    problems += _local_managers(app, io)
-    keys = dict((app.secrets or Secrets.from_env()).signing_keys)
+    if "default" not in io and ledger is not None:
+        io["default"] = PostgresIO(settings.ledger_url or ledger.url)
+    return io
+
+
+def _unsigned(app: Flowstone, keys: Mapping[str, bytes]) -> list[str]:
+    """Name an asset that hands out tokens which nothing would sign."""
     gated = [a.name for a in app.pipeline if "on_signal" in a.companions]
-    if gated and not keys:
-        problems.append(
-            f"{gated[0]!r} waits for signals, and nothing signs their tokens: set "
-            "FLOWSTONE_SIGNING_KEYS to `id:secret`, the same for every process."
-        )
-    if problems:
-        raise ConfigurationError(problems=problems)
-    assert ledger is not None
-    _check(ledger)
-    return Toolbox(
-        name=app.name, pipeline=app.pipeline, ledger=ledger, io=io, keys=keys
-    )
+    if keys or not gated:
+        return []
+    return [
+        f"{gated[0]!r} waits for signals, and nothing signs their tokens: set "
+        f"{_KEYS} to `id:secret`, the same for every process."
+    ]
 
 
 def _check(ledger: SqlLedger) -> None:
@@ -283,6 +345,17 @@ def _local_managers(app: Flowstone, io: Mapping[str, IOManager]) -> list[str]:
         f"process: give io={{{name!r}: PostgresIO(url)}}, or another that is shared."
         for name, manager in io.items()
         if name in used and lives_in_process(manager)
+    ]
+
+
+def _untold(app: Flowstone, io: Mapping[str, IOManager]) -> list[str]:
+    """Collect what the managers in use have not been told."""
+    used = {a.options.io for a in app.pipeline}
+    return [
+        f"The IO manager {name!r}: {problem}"
+        for name, manager in io.items()
+        if name in used and isinstance(manager, Configured)
+        for problem in manager.problems()
     ]
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
-from threading import Thread
 
 from temporalio.client import Client
 
 from flowstone.app import Flowstone
 from flowstone.core.errors import ConfigurationError
-from flowstone.engines.temporal.connect import connect_client
 from flowstone.engines.temporal.worker import WorkerOptions, serve
-from flowstone.opening import close_toolbox, shared_toolbox
+from flowstone.opening import At, close_toolbox, reach
+from flowstone.probes import Readiness, probed
+from flowstone.settings import Settings
 from flowstone.steps.toolbox import Toolbox
 
 __all__ = ["load_app", "serve_app"]
@@ -61,18 +59,22 @@ async def serve_app(
     *,
     address: str | None = None,
     namespace: str | None = None,
-    slots: int = 10,
-    drain: timedelta = timedelta(seconds=30),
-    sweep_seconds: float = 60.0,
+    profile: str | None = None,
+    slots: int | None = None,
+    drain: timedelta | None = None,
+    sweep_seconds: float | None = None,
     health_port: int | None = None,
     on_started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve an app until SIGTERM or SIGINT; a second signal ends it at once.
 
+    What is left out is as the settings say.
+
     Args:
         app: the app.
         address: Temporal's; by default as its own configuration says.
         namespace: likewise.
+        profile: which one of Temporal's configuration file.
         slots: how many packs run at once.
         drain: how long packs may go on after the signal.
         sweep_seconds: how often runs that nobody serves are looked for.
@@ -82,11 +84,17 @@ async def serve_app(
     Raises:
         ConfigurationError: what it needs is missing or does not answer.
     """
-    toolbox = await asyncio.to_thread(shared_toolbox, app)
+    at = At(address=address, namespace=namespace, profile=profile)
+    toolbox, client = await reach(app, at)
     try:
-        client = await connect_client(address, namespace)
-        options = WorkerOptions(slots=slots, drain=drain, sweep_seconds=sweep_seconds)
-        await _serve(toolbox, client, options, health_port, on_started)
+        settings = Settings.from_env()
+        options = WorkerOptions(
+            slots=slots or settings.worker_slots,
+            drain=settings.worker_drain if drain is None else drain,
+            sweep_seconds=sweep_seconds or settings.worker_sweep.total_seconds(),
+        )
+        port = settings.worker_health_port if health_port is None else health_port
+        await _serve(toolbox, client, options, port, on_started)
     finally:
         await asyncio.to_thread(close_toolbox, toolbox)
 
@@ -102,7 +110,10 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stopper(stop))
-    async with _health(health_port, lambda: started.is_set() and not stop.is_set()):
+    readiness = Readiness(
+        toolbox, client, lambda: started.is_set() and not stop.is_set()
+    )
+    async with probed(health_port, readiness):
         serving = asyncio.ensure_future(
             serve(toolbox, client, options, started=started, stop=stop)
         )
@@ -121,29 +132,3 @@ def _stopper(stop: asyncio.Event) -> Callable[[], None]:
         stop.set()
 
     return asked
-
-
-@asynccontextmanager
-async def _health(port: int | None, ready: Callable[[], bool]) -> AsyncGenerator[None]:
-    """Answer `/healthz` (the process lives) and `/readyz` (it polls)."""
-    if port is None:
-        yield
-        return
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            good = self.path == "/healthz" or (self.path == "/readyz" and ready())
-            self.send_response(200 if good else 503)
-            self.end_headers()
-            self.wfile.write(b"ok\n" if good else b"not ready\n")
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing: probes come every few seconds."""
-
-    server = ThreadingHTTPServer(("", port), Handler)
-    Thread(target=server.serve_forever, name="flowstone-health", daemon=True).start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()

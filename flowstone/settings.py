@@ -1,17 +1,35 @@
-"""Settings: what an app is not given in code, it reads from the environment."""
+"""Settings: what an app is not given in code, it reads from the environment.
+
+All of them are here, each with its variable; Temporal's connection has its own, which
+Temporal's tools read too.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import timedelta
 from getpass import getuser
+from typing import Any
 
 from flowstone.core.errors import ConfigurationError
+from flowstone.core.policy import Packs
+from flowstone.core.text import MASK, closest, masked
 
-__all__ = ["Secrets", "Settings"]
+__all__ = ["PREFIX", "Secrets", "Setting", "Settings", "read_duration"]
+
+PREFIX = "FLOWSTONE_"
+"""What the name of every variable begins with."""
 
 _SHORTEST_KEY = 16
+_OF_TESTS = {
+    "FLOWSTONE_CRASH_AT",
+    "FLOWSTONE_DEMO_COUNTS",
+    "FLOWSTONE_FREEZE_AT",
+    "FLOWSTONE_TEST_DSN",
+}
+"""Variables that are nobody's settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,47 +48,137 @@ class Secrets:
         Raises:
             ConfigurationError: an entry is not of that form, or a secret is short.
         """
-        text = (os.environ if environ is None else environ).get(
-            "FLOWSTONE_SIGNING_KEYS", ""
-        )
-        keys: dict[str, bytes] = {}
-        problems: list[str] = []
-        for place, entry in enumerate(filter(None, text.split(",")), start=1):
-            name, found, secret = entry.strip().partition(":")
-            if not found or not name.isalnum():
-                problems.append(
-                    f"Entry {place} of FLOWSTONE_SIGNING_KEYS is not `id:secret`."
-                )
-            elif len(secret) < _SHORTEST_KEY:
-                problems.append(
-                    f"Key {name!r} of FLOWSTONE_SIGNING_KEYS is shorter than "
-                    f"{_SHORTEST_KEY} characters."
-                )
-            else:
-                keys[name] = secret.encode()
-        if problems:
-            raise ConfigurationError(problems=problems)
-        return Secrets(keys)
+        env = os.environ if environ is None else environ
+        return _secrets(env.get("FLOWSTONE_SIGNING_KEYS", ""))
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(self.signing_keys) or 'none'})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the environment says.
+class Setting:
+    """One setting, as people may see it.
 
     Attributes:
-        ledger_url: `FLOWSTONE_LEDGER_URL`.
-        actor: `FLOWSTONE_ACTOR`, else the user's name.
-        packs: `FLOWSTONE_PACKS`: `auto`, `off` or `whole`.
-        budget: `FLOWSTONE_PACK_BUDGET_MS`.
+        name: its variable.
+        value: as it is in force, secrets masked; `None` where it has none.
+        source: `code`, `environment`, `profile` or `default`.
+        about: what it is for.
+        problem: what is wrong with it.
     """
 
-    ledger_url: str | None
-    actor: str
-    packs: str
-    budget: int
+    name: str
+    value: str | None
+    source: str
+    about: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a setting is read and shown; of a secret one nothing is shown but `show`."""
+
+    variable: str
+    about: str
+    _: KW_ONLY
+    secret: bool = False
+    read: Callable[[str], object] = str
+    show: Callable[[Any], str] = str
+
+
+# --- reading ------------------------------------------------------------------------
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"use {', '.join(words[:-1])} or {words[-1]}")  # noqa: EM102
+        return text
+
+    return read
+
+
+def _number(least: int, most: int, example: str) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise ValueError(f"use {example}, from {least} to {most}")  # noqa: EM102
+        return int(text)
+
+    return read
+
+
+def read_duration(text: str) -> timedelta:
+    """Read a time: seconds, an ISO 8601 duration, or hours, minutes and seconds.
+
+    Raises:
+        ValueError: it is none, or not above 0.
+    """
+    try:
+        found = _read_time(text)
+    except (ValueError, OverflowError):
+        found = timedelta(0)
+    if found <= timedelta(0):
+        raise ValueError("use seconds, PT30S or 0:00:30, above 0")
+    return found
+
+
+def _read_time(text: str) -> timedelta:
+    if text.replace(".", "", 1).isdecimal():
+        return timedelta(seconds=float(text))
+    # The other forms are rare, and their library is heavy.
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    return TypeAdapter(timedelta).validate_python(text)
+
+
+def _secrets(text: str) -> Secrets:
+    keys: dict[str, bytes] = {}
+    problems: list[str] = []
+    for place, entry in enumerate(filter(None, text.split(",")), start=1):
+        name, found, secret = entry.strip().partition(":")
+        if not found or not name.isalnum():
+            problems.append(
+                f"Entry {place} of FLOWSTONE_SIGNING_KEYS is not `id:secret`."
+            )
+        elif len(secret) < _SHORTEST_KEY:
+            problems.append(
+                f"Key {name!r} of FLOWSTONE_SIGNING_KEYS is shorter than "
+                f"{_SHORTEST_KEY} characters."
+            )
+        else:
+            keys[name] = secret.encode()
+    if problems:
+        raise ConfigurationError(problems=problems)
+    return Secrets(keys)
+
+
+def _ids(secrets: Secrets) -> str:
+    return ", ".join(f"{name}:{MASK}" for name in secrets.signing_keys)
+
+
+def _seconds(delay: timedelta) -> str:
+    return f"{delay.total_seconds():g} s"
+
+
+# --- all of them --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says; see `_ALL`."""
+
+    ledger_url: str | None = field(default=None, repr=False)
+    signing_keys: Secrets = field(default_factory=Secrets)
+    actor: str = ""
+    packs: Packs = "auto"
+    budget: int = 200
+    resource_attempts: int = 10
+    resource_timeout: timedelta = timedelta(seconds=60)
+    worker_slots: int = 10
+    worker_drain: timedelta = timedelta(seconds=30)
+    worker_sweep: timedelta = timedelta(seconds=60)
+    worker_health_port: int | None = None
+    app: str | None = None
 
     @staticmethod
     def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -79,24 +187,157 @@ class Settings:
         Raises:
             ConfigurationError: all that is wrong, at once.
         """
-        env = os.environ if environ is None else environ
-        problems: list[str] = []
-        packs = env.get("FLOWSTONE_PACKS", "auto")
-        if packs not in {"auto", "off", "whole"}:
-            problems.append(f"FLOWSTONE_PACKS is {packs!r}; use auto, off or whole.")
-        budget = env.get("FLOWSTONE_PACK_BUDGET_MS", "200")
-        if not budget.isdigit():
-            problems.append(
-                f"FLOWSTONE_PACK_BUDGET_MS is {budget!r}; use milliseconds, as 200."
-            )
+        settings, problems = Settings.read(environ)
         if problems:
             raise ConfigurationError(problems=problems)
-        return Settings(
-            ledger_url=env.get("FLOWSTONE_LEDGER_URL") or None,
-            actor=env.get("FLOWSTONE_ACTOR") or _user(),
-            packs=packs,
-            budget=int(budget),
-        )
+        return settings
+
+    @staticmethod
+    def read(
+        environ: Mapping[str, str] | None = None,
+    ) -> tuple[Settings, Sequence[str]]:
+        """Read them, and say what is wrong; what is, has its default."""
+        env = os.environ if environ is None else environ
+        values: dict[str, Any] = {"actor": _user()}
+        problems: list[str] = []
+        for name, how in _ALL.items():
+            text = env.get(how.variable, "")
+            if not text or name.startswith(_OF_S3):
+                continue
+            value, wrong = _read(how, text)
+            problems += wrong
+            if not wrong:
+                values[name] = value
+        return Settings(**values), problems
+
+    @staticmethod
+    def shown(
+        given: Mapping[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> list[Setting]:
+        """Give each of them with its value and where that comes from, right or wrong.
+
+        Args:
+            given: what code gave in their place, by field.
+            environ: where they are read.
+        """
+        env = os.environ if environ is None else environ
+        return [
+            _shown(name, how, (given or {}).get(name), env.get(how.variable, ""))
+            for name, how in _ALL.items()
+        ]
+
+    @staticmethod
+    def strangers(environ: Mapping[str, str] | None = None) -> list[str]:
+        """Name the variables that look like settings and are none."""
+        env = os.environ if environ is None else environ
+        known = {how.variable for how in _ALL.values()} | _OF_TESTS
+        return [
+            f"{name} is not a setting."
+            + (f" Did you mean {meant}?" if (meant := closest(name, known)) else "")
+            for name in sorted(env)
+            if name.startswith(PREFIX) and name not in known
+        ]
+
+
+_ALL: Mapping[str, _How] = {
+    "ledger_url": _How(
+        "FLOWSTONE_LEDGER_URL",
+        "the ledger's database; values go there too where no IO manager is named",
+        secret=True,
+        show=masked,
+    ),
+    "signing_keys": _How(
+        "FLOWSTONE_SIGNING_KEYS",
+        "keys that sign the tokens of gates",
+        secret=True,
+        read=_secrets,
+        show=_ids,
+    ),
+    "actor": _How("FLOWSTONE_ACTOR", "who asks, for the audit log"),
+    "packs": _How(
+        "FLOWSTONE_PACKS",
+        "how assets share a step",
+        read=_one_of("auto", "off", "whole"),
+    ),
+    "budget": _How(
+        "FLOWSTONE_PACK_BUDGET_MS",
+        "how long a pack goes on starting assets, in milliseconds",
+        read=_number(0, 3_600_000, "milliseconds"),
+    ),
+    "resource_attempts": _How(
+        "FLOWSTONE_RESOURCE_ATTEMPTS",
+        "how many attempts may end because a resource does not open",
+        read=_number(1, 10_000, "a number"),
+    ),
+    "resource_timeout": _How(
+        "FLOWSTONE_RESOURCE_TIMEOUT",
+        "how long one attempt waits for a resource",
+        read=read_duration,
+        show=_seconds,
+    ),
+    "worker_slots": _How(
+        "FLOWSTONE_WORKER_SLOTS", "packs at once", read=_number(1, 1000, "a number")
+    ),
+    "worker_drain": _How(
+        "FLOWSTONE_WORKER_DRAIN",
+        "how long packs may go on after the signal to stop",
+        read=read_duration,
+        show=_seconds,
+    ),
+    "worker_sweep": _How(
+        "FLOWSTONE_WORKER_SWEEP_SECONDS",
+        "how often runs that nobody serves are looked for",
+        read=read_duration,
+        show=_seconds,
+    ),
+    "worker_health_port": _How(
+        "FLOWSTONE_WORKER_HEALTH_PORT",
+        "where /healthz and /readyz are answered",
+        read=_number(0, 65_535, "a port"),
+    ),
+    "app": _How("FLOWSTONE_APP", "the app, where the line does not say it"),
+    "s3_endpoint": _How("FLOWSTONE_S3_ENDPOINT", "an S3 that is not that of AWS"),
+    "s3_region": _How("FLOWSTONE_S3_REGION", "as AWS names it"),
+    "s3_bucket": _How("FLOWSTONE_S3_BUCKET", "where a manager names none"),
+    "s3_access_key": _How("FLOWSTONE_S3_ACCESS_KEY", "who asks the S3"),
+    "s3_secret_key": _How(
+        "FLOWSTONE_S3_SECRET_KEY", "their secret", secret=True, show=lambda _: MASK
+    ),
+}
+"""Each setting, by its field; those of an S3 are read by what reaches it."""
+
+_OF_S3 = "s3_"
+
+
+def _read(how: _How, text: str) -> tuple[object, Sequence[str]]:
+    try:
+        return how.read(text), ()
+    except ConfigurationError as error:
+        return None, error.problems
+    except ValueError as error:
+        return None, [f"{how.variable} is {text!r}; {error}."]
+
+
+def _shown(name: str, how: _How, given: str | None, text: str) -> Setting:
+    default = getattr(Settings(), name, None)
+    value, problems = _read(how, text) if text else (default, ())
+    source = "environment" if text else "default"
+    if name == "actor" and not text:
+        value = _user()
+    if given is not None:
+        problems, source = (), "code"
+    if given is None and problems:
+        given = MASK if how.secret else text
+    elif given is None and value is not None:
+        given = how.show(value)
+    return Setting(
+        name=how.variable,
+        value=given or None,
+        source=source,
+        about=how.about,
+        problem=" ".join(problems),
+    )
 
 
 def _user() -> str:

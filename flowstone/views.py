@@ -10,14 +10,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flowstone.core.asset import Asset
-from flowstone.core.errors import NotSupported, UnknownRun, ValueNotFound
+from flowstone.core.errors import NotSupported, RunClosed, UnknownRun, ValueNotFound
 from flowstone.core.partition import PartitionKey
 from flowstone.core.pipeline import AnyAsset
 from flowstone.core.ref import Key
 from flowstone.core.token import read_token
 from flowstone.engines.ports import Backend
 from flowstone.ledger.audit import AuditEntry
-from flowstone.ledger.base import Gate, RunRow, Version
+from flowstone.ledger.base import LIVE, Gate, RunRow, Version
 from flowstone.ledger.lineage import LineageRow
 from flowstone.run import Run
 from flowstone.steps.toolbox import Toolbox
@@ -251,8 +251,30 @@ class Gates:
         answered = await asyncio.to_thread(
             self._toolbox.ledger.gates.answer, gate, text, self._actor
         )
-        if answered is not None:
-            await self._backend.ring(answered.workflow, gate)
+        if answered is not None and not await self._is_heard(answered):
+            await self._close(answered)
+
+    async def _is_heard(self, gate: Gate) -> bool:
+        try:
+            return await self._backend.ring(gate.workflow, gate.id)
+        except Exception:  # noqa: BLE001 - it is decided, and the relay rings again
+            return True
+
+    async def _close(self, gate: Gate) -> None:
+        """End the run of a gate whose workflow is gone, and say that it has ended."""
+        runs, gates = self._toolbox.ledger.runs, self._toolbox.ledger.gates
+        row = await asyncio.to_thread(runs.get, gate.run)
+        if row is not None and row.status in LIVE:
+            # Of another process on this machine, nobody here knows whether it lives.
+            if row.owner != self._backend.owner or await self._backend.is_alive(row):
+                return
+            gone = "its workflow is gone"
+            await asyncio.to_thread(
+                lambda: self._toolbox.end(row, "terminated", reason=gone)
+            )
+        found = await asyncio.to_thread(gates.get, gate.id)
+        if found is not None and found.state == "abandoned":
+            raise RunClosed(run_id=gate.run, status="ended")
 
 
 class Audit:
@@ -283,7 +305,7 @@ def status_of(toolbox: Toolbox, name: str, key: str) -> AssetStatus:
         run_id=run or (version.run if version else None),
         version=version.id if version else None,
         made_at=version.created_at if version else None,
-        millis=version.millis if version else None,
+        millis=version.millis if version and version.millis >= 0 else None,
     )
 
 

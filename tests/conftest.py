@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from flowstone.stack import PostgresServer, TemporalServer
+from flowstone.stack import PostgresServer, S3Server, TemporalServer
 from flowstone.testing import Servers
 from tests.harness import upgrade
 
@@ -84,6 +84,17 @@ def flowstone_servers(postgres: PostgresServer, temporal_address: str) -> Server
     """Give the testing kit the session's servers."""
     upgrade(postgres.url)
     return Servers(temporal_address=temporal_address, ledger_url=postgres.url)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Serve an S3; a test that kills it starts it again."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 def pytest_unconfigure() -> None:

@@ -1,4 +1,4 @@
-"""`dev/bench graph [--json]`, `dev/bench peers`."""
+"""`dev/bench graph [--json]`, `dev/bench io [--json]`, `dev/bench peers`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ import sys
 from dev.benchmarks.graph import run_graph
 from dev.benchmarks.peers_made import make_peers
 from dev.benchmarks.planning import measure_planning
-from dev.benchmarks.report import as_json, as_table
+from dev.benchmarks.report import (
+    as_json,
+    as_table,
+    values_as_json,
+    values_as_table,
+)
 from dev.benchmarks.shapes import SHAPES
 from dev.benchmarks.stats import Comparison, is_valid, per_second
+from dev.benchmarks.values import SIZES, measure_memory, run_io
 
 _PLANNING = "planning"
 
@@ -21,6 +27,12 @@ def main() -> int:
     given = _parser().parse_args()
     if given.what == "peers":
         make_peers()
+        return 0
+    if given.what == "io":
+        compared = run_io(given.pairs, given.only)
+        needed = measure_memory(given.stream) if given.stream else []
+        told = values_as_json if given.json else values_as_table
+        print(told(compared, needed))
         return 0
     only: list[str] = given.only
     shapes = [shape.name for shape in SHAPES if shape.name in only]
@@ -44,6 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     names = [*(shape.name for shape in SHAPES), _PLANNING]
     graph.add_argument(
         "--only", nargs="+", choices=names, default=names, help="not all of it"
+    )
+    values = what.add_parser("io", help="managers against bare client libraries")
+    values.add_argument("--json", action="store_true", help="print one object")
+    values.add_argument("--pairs", type=_positive, default=5, help="rounds that count")
+    values.add_argument(
+        "--only", nargs="*", choices=SIZES, default=list(SIZES), help="not all sizes"
+    )
+    values.add_argument(
+        "--stream", type=int, default=1024, help="MiB to stream; 0 for none"
     )
     what.add_parser("peers", help="make the environments of the peers")
     return parser

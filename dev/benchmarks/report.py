@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from dev.benchmarks.planning import Measure
 from dev.benchmarks.stats import SLOWEST, Comparison, is_valid
+from dev.benchmarks.values import Need
 
-__all__ = ["as_json", "as_table"]
+__all__ = ["as_json", "as_table", "values_as_json", "values_as_table"]
 
 
 def as_json(
@@ -42,6 +43,30 @@ def as_table(
     if raw_speed is not None:
         blocks.append([_speed(raw_speed)])
     return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def values_as_json(compared: Sequence[Comparison], needed: Sequence[Need]) -> str:
+    """Give one object, an entry for each line of the table."""
+    data = {c.name: c.to_data() for c in compared}
+    return json.dumps(data | {n.name: n.to_data() for n in needed}, indent=2)
+
+
+def values_as_table(compared: Sequence[Comparison], needed: Sequence[Need]) -> str:
+    """Give a table; seconds are medians, the first round's in brackets."""
+    blocks = [as_table(compared, [], None)] if compared else []
+    if needed:
+        title = f"{needed[0].streamed} MiB as a stream, MiB of memory above idle"
+        lines = (
+            f"  {one.name:<28}{one.mib:7.1f}"
+            f"{_judged(_target(one), reached=one.reached)}"
+            for one in needed
+        )
+        blocks.append("\n".join([title, *lines]))
+    return "\n\n".join(blocks)
+
+
+def _target(one: Need) -> float:
+    return float(str(one.to_data()["target"]))
 
 
 def _compared(one: Comparison) -> str:

@@ -47,6 +47,17 @@ LedgerUrl = Annotated[
         help="A PostgreSQL that runs already, to use instead.",
     ),
 ]
+WithS3 = Annotated[bool, typer.Option("--s3", help="Run an S3 too.")]
+S3Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--s3-endpoint",
+        metavar="URL",
+        envvar="FLOWSTONE_S3_ENDPOINT",
+        show_envvar=False,
+        help="An S3 that runs already, to use instead; FLOWSTONE_S3_ENDPOINT too.",
+    ),
+]
 
 
 def dev(
@@ -54,15 +65,23 @@ def dev(
     folder: Folder = Path(".flowstone/dev"),
     temporal: Temporal = None,
     ledger_url: LedgerUrl = None,
+    s3: WithS3 = False,
+    s3_endpoint: S3Endpoint = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run Temporal, PostgreSQL and a worker for the app, until Ctrl-C.
+    """Run Temporal, PostgreSQL, S3 if asked for, and a worker, until Ctrl-C.
 
     Data stay in the folder; no process is left, whatever ends this one.
     """
     from flowstone.stack import Stack
 
-    stack = Stack(folder, temporal=temporal, ledger_url=ledger_url)
+    stack = Stack(
+        folder,
+        temporal=temporal,
+        ledger_url=ledger_url,
+        s3=s3,
+        s3_endpoint=s3_endpoint,
+    )
     try:
         with _stoppable(), ExitStack() as running:
             running.enter_context(stack)
@@ -146,6 +165,7 @@ def _answer(
         "namespace": stack.namespace,
         "page": stack.ui_url,
         "ledger": stack.ledger_url,
+        "s3": stack.s3_endpoint,
         "folder": None if stack.folder is None else str(stack.folder),
         "app": app,
         "worker_log": None if worker is None else str(worker.log),
@@ -163,8 +183,8 @@ def _answer(
 
 def _attend(stack: Stack, worker: Attended | None) -> NoReturn:
     while True:
-        for server in (stack.temporal, stack.postgres):
-            if server is not None and not server.running:
+        for server in stack.servers:
+            if not server.running:
                 raise ConfigurationError(
                     problems=[
                         f"{server.name} has ended; its log is in {server.folder}."

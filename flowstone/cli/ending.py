@@ -3,7 +3,7 @@
 | status | meaning |
 |---|---|
 | 0 | done |
-| 1 | a run failed |
+| 1 | a run failed, or `doctor` found what fails |
 | 2 | nothing was done: refused, misused, or not configured |
 | 130 | interrupted |
 """

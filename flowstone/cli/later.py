@@ -21,11 +21,6 @@ LATER: Mapping[str, tuple[str, str]] = {
         "Serve the pages and the callback endpoint.",
         "Answer gates with `flowstone gates signal`.",
     ),
-    "doctor": (
-        "Check everything the app runs on.",
-        "`flowstone db check` checks the ledger.",
-    ),
-    "config": ("Show where each setting comes from.", ""),
 }
 """What each is for, and what serves until then."""
 

@@ -11,8 +11,10 @@ import typer
 
 from flowstone.cli.backfill import backfill
 from flowstone.cli.catalog import show_status, show_value
+from flowstone.cli.config import config
 from flowstone.cli.db import check_ledger, upgrade_ledger
 from flowstone.cli.dev import dev
+from flowstone.cli.doctor import doctor
 from flowstone.cli.ending import INTERRUPTED, Interrupted, leave, report
 from flowstone.cli.gates import list_gates, signal_gate
 from flowstone.cli.graph import graph
@@ -64,6 +66,7 @@ _PANELS = {
     "Run": {"dev": dev, "worker": worker},
     "Make": {"materialize": materialize, "backfill": backfill},
     "Look": {"status": show_status, "value": show_value, "graph": graph},
+    "Look after": {"doctor": doctor, "config": config},
 }
 
 

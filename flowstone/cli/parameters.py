@@ -9,14 +9,17 @@ import typer
 from flowstone.cli.ending import misuse
 
 __all__ = [
+    "Address",
     "App",
     "AsJson",
     "AssetName",
     "Local",
+    "Namespace",
     "NoWait",
     "OptionalApp",
     "Partition",
     "Policy",
+    "Profile",
     "RunId",
     "UserKey",
     "Version",
@@ -62,6 +65,28 @@ UserKey = Annotated[
         "--key",
         metavar="TEXT",
         help="Yours for this request: the same one later gives the same run.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Temporal's; by default TEMPORAL_ADDRESS, or its own configuration.",
+        show_default=False,
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option("--namespace", metavar="NAME", help="Temporal's.", show_default=False),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Which one of Temporal's configuration file; by default TEMPORAL_PROFILE.",
+        show_default=False,
     ),
 ]
 Local = Annotated[

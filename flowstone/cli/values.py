@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from flowstone.cli.ending import misuse
 
 if TYPE_CHECKING:
     from flowstone.io.codecs import Encoded
+    from flowstone.io.streams import Stream
 
 __all__ = ["as_data", "write_value"]
 
@@ -42,13 +43,33 @@ def write_value(value: object, file: Path) -> int:
         BadParameter: the file cannot be written.
         CodecError: the value cannot be encoded.
     """
-    data = _encoded(value).data
+    from flowstone.io.streams import Stream, as_stream, release
+
+    found = as_stream(value)
+    ready = found if isinstance(found, Stream) else _encoded(found)
     try:
-        file.write_bytes(data)
+        with file.open("wb") as out:
+            _write(ready, out)
+            return out.tell()
     except OSError as error:
         what = f"{str(file)!r} cannot be written: {error.strerror}"
         raise misuse(what, "--out") from error
-    return len(data)
+    finally:
+        if isinstance(found, Stream):
+            found.close()
+        release(value)
+
+
+def _write(ready: Encoded | Stream, out: BinaryIO) -> None:
+    from flowstone.io.arrow import write_arrow_batches
+    from flowstone.io.streams import Batches, Bytes
+
+    if isinstance(ready, Bytes):
+        out.writelines(ready.chunks)
+    elif isinstance(ready, Batches):
+        write_arrow_batches(ready.schema, ready.batches, out)
+    else:
+        out.write(ready.data)
 
 
 def _encoded(value: object) -> Encoded:

@@ -14,48 +14,39 @@ import typer
 
 from flowstone.cli.ending import misuse
 from flowstone.cli.loading import load
-from flowstone.cli.parameters import App, AsJson
+from flowstone.cli.parameters import Address, App, AsJson, Namespace, Profile
 from flowstone.cli.show import emit, say
 
 __all__ = ["serving_line", "worker"]
 
-_PREFIX = "FLOWSTONE_WORKER_"
-
-Address = Annotated[
-    str | None,
+Slots = Annotated[
+    int | None,
     typer.Option(
-        "--address",
-        metavar="HOST:PORT",
-        help="Temporal's; by default TEMPORAL_ADDRESS, or its own configuration.",
+        "--slots",
+        min=1,
+        max=1000,
+        help="Packs at once; by default FLOWSTONE_WORKER_SLOTS, or 10.",
         show_default=False,
     ),
 ]
-Namespace = Annotated[
-    str | None,
-    typer.Option("--namespace", metavar="NAME", help="Temporal's.", show_default=False),
-]
-Slots = Annotated[
-    int,
-    typer.Option(
-        "--slots", min=1, max=1000, envvar=f"{_PREFIX}SLOTS", help="Packs at once."
-    ),
-]
 Drain = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--drain",
         metavar="TIME",
-        envvar=f"{_PREFIX}DRAIN",
-        help="How long packs may go on after the signal to stop: 30, PT30S, 0:00:30.",
+        help="How long packs may go on after the signal to stop: 30, PT30S, 0:00:30; "
+        "by default FLOWSTONE_WORKER_DRAIN, or 30.",
+        show_default=False,
     ),
 ]
 Sweep = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--sweep-seconds",
         min=0.1,
-        envvar=f"{_PREFIX}SWEEP_SECONDS",
-        help="How often runs that nobody serves are looked for.",
+        help="How often runs that nobody serves are looked for; by default "
+        "FLOWSTONE_WORKER_SWEEP_SECONDS, or 60.",
+        show_default=False,
     ),
 ]
 HealthPort = Annotated[
@@ -64,8 +55,8 @@ HealthPort = Annotated[
         "--health-port",
         min=0,
         max=65535,
-        envvar=f"{_PREFIX}HEALTH_PORT",
-        help="Where /healthz and /readyz are answered.",
+        help="Where /healthz and /readyz are answered; by default "
+        "FLOWSTONE_WORKER_HEALTH_PORT, or nowhere.",
         show_default=False,
     ),
 ]
@@ -75,14 +66,16 @@ def worker(
     app: App,
     address: Address = None,
     namespace: Namespace = None,
-    slots: Slots = 10,
-    drain: Drain = "30",
-    sweep_seconds: Sweep = 60.0,
+    profile: Profile = None,
+    slots: Slots = None,
+    drain: Drain = None,
+    sweep_seconds: Sweep = None,
     health_port: HealthPort = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve an app's runs until SIGTERM or Ctrl-C; a second one ends it at once."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    given = None if drain is None else _duration(drain)
     owner, answers = load(app), sys.stdout
     from flowstone.serving import serve_app  # after what may be refused at once
 
@@ -100,8 +93,9 @@ def worker(
                 owner,
                 address=address,
                 namespace=namespace,
+                profile=profile,
                 slots=slots,
-                drain=_duration(drain),
+                drain=given,
                 sweep_seconds=sweep_seconds,
                 health_port=health_port,
                 on_started=started,
@@ -115,11 +109,10 @@ def serving_line(app: str) -> str:
 
 
 def _duration(text: str) -> timedelta:
-    from pydantic import TypeAdapter, ValidationError
+    from flowstone.settings import read_duration
 
-    plain = text.replace(".", "", 1).isdecimal()
     try:
-        return TypeAdapter(timedelta).validate_python(float(text) if plain else text)
-    except ValidationError as error:
+        return read_duration(text)
+    except ValueError as error:
         what = f"{text!r} is no time; write seconds, PT30S or 0:00:30"
         raise misuse(what, "--drain") from error

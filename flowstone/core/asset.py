@@ -70,7 +70,6 @@ class Keywords(TypedDict, total=False):
 
 
 _LATER = {
-    "resources": (),
     "queue": None,
     "priority": 3,
     "pool": None,
@@ -90,6 +89,7 @@ _KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "version": ((str, NoneType), "text"),
     "volatile": (bool, "True or False"),
     "tags": (Mapping, "a mapping of texts"),
+    "resources": ((list, tuple), "a list of the names of resources"),
 }
 
 
@@ -107,6 +107,7 @@ class Options:
         version: the code version; `None` means the hash of the code.
         volatile: whether a value that exists is never used again.
         tags: facts for people.
+        resources: the app's resources that it asks for, by name.
     """
 
     io: str = "default"
@@ -118,6 +119,7 @@ class Options:
     version: str | None = None
     volatile: bool = False
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    resources: tuple[str, ...] = ()
 
 
 class Asset(Generic[P, R_co]):
@@ -309,6 +311,7 @@ def _read_keywords(
         version=keywords.get("version"),
         volatile=keywords.get("volatile", False),
         tags=dict(keywords.get("tags", {})),
+        resources=tuple(dict.fromkeys(keywords.get("resources", ()))),
     )
 
 
@@ -330,6 +333,8 @@ def _is_good(word: str, value: object) -> bool:
         return value > timedelta(0)
     if word == "after" and isinstance(value, list | tuple):
         return all(_is_named(target) for target in cast("Sequence[object]", value))
+    if word == "resources" and isinstance(value, list | tuple):
+        return all(isinstance(name, str) for name in cast("Sequence[object]", value))
     return isinstance(value, _KINDS[word][0])
 
 

@@ -10,6 +10,7 @@ flowstone.signal_gate.create    GateOpened           .signal   GateAnswered
                .timeout_retry   GateExtended
 flowstone.io.load.start         LoadStarted          flowstone.io.load.stop    LoadStopped
 flowstone.io.store.start        StoreStarted         flowstone.io.store.stop   StoreStopped
+flowstone.resources.setup_failed                     ResourceSetupFailed
 flowstone.error                 ErrorOccurred
 ```
 """
@@ -39,6 +40,7 @@ __all__ = [
     "MaterializationFailed",
     "MaterializationStarted",
     "MaterializationStopped",
+    "ResourceSetupFailed",
     "RunStarted",
     "RunStopped",
     "StoreStarted",
@@ -247,6 +249,15 @@ class StoreStopped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceSetupFailed(Event):
+    """A resource did not open, so that a function was not called."""
+
+    name: str = "flowstone.resources.setup_failed"
+    resource: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorOccurred(Event):
     """Somebody should look: an asset failed for good, or nobody can make it."""
 
@@ -273,6 +284,7 @@ _KINDS: tuple[type[Event], ...] = (
     LoadStopped,
     StoreStarted,
     StoreStopped,
+    ResourceSetupFailed,
     ErrorOccurred,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 __all__ = ["Approval", "Cancelled", "Fatal", "RetryAfter", "Signal", "Skip", "Snooze"]
 
@@ -44,6 +44,15 @@ class Signal(Generic[T]):
     key: str | None = None
     on_timeout: GateTimeout = "fail"
 
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            _check_span("Signal(timeout=...)", self.timeout)
+        if self.on_timeout not in get_args(GateTimeout):
+            message = (
+                f"Signal(on_timeout={self.on_timeout!r}) is none of those there are"
+            )
+            raise ValueError(message)
+
 
 @dataclass(frozen=True, slots=True)
 class Skip:
@@ -51,12 +60,18 @@ class Skip:
 
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        _check("Skip(...)", self.reason, str)
+
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
     """Ask again later; it counts as no failure and as no attempt."""
 
     delay: timedelta
+
+    def __post_init__(self) -> None:
+        _check_span("Snooze(...)", self.delay)
 
 
 class Fatal(Exception):
@@ -72,6 +87,7 @@ class RetryAfter(Exception):
 
     def __init__(self, delay: timedelta, message: str = "") -> None:
         super().__init__(message or f"asked to be retried after {delay}")
+        _check_span("RetryAfter(...)", delay)
         self.delay = delay
 
 
@@ -80,3 +96,19 @@ class Cancelled(BaseException):
 
     A `BaseException`, so that `except Exception` in your code does not swallow it.
     """
+
+
+def _check(what: str, given: object, kind: type) -> None:
+    if not isinstance(given, kind):
+        message = f"{what} takes a {kind.__name__}, not {given!r}"
+        raise TypeError(message)
+
+
+def _check_span(what: str, given: timedelta) -> None:
+    _check(what, given, timedelta)
+    if given > _LONGEST:
+        message = f"{what} takes at most a hundred years, not {given}"
+        raise ValueError(message)
+
+
+_LONGEST = timedelta(days=36_525)

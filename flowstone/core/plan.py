@@ -253,7 +253,7 @@ def _node(pipeline: Pipeline, name: str, numbers: Mapping[str, int]) -> Node:
         code=asset.code,
         io=options.io,
         rule=Rule.of(options.retry),
-        alone=options.timeout is not None,
+        alone=options.timeout is not None or bool(options.resources),
     )
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar, cast
 from sqlalchemy.exc import DBAPIError
 
 from flowstone.core.errors import AlreadyRunning, FlowstoneError
+from flowstone.core.health import Component
 from flowstone.core.messages import Backfill, Flow, Materialize, Step
 from flowstone.flows.table import AnyFlow, take_flow
 from flowstone.ledger.base import RunRow
@@ -196,11 +197,13 @@ class LocalBackend:
         live = self._live.get(run.workflow)
         return live is not None and live.run == run.id and not live.task.done()
 
-    async def ring(self, workflow: str, gate: str) -> None:
+    async def ring(self, workflow: str, gate: str) -> bool:
         """Put a bell into a workflow's queue; a workflow that is gone hears nothing."""
         bells = self._queues.get(workflow)
-        if bells is not None:
-            bells.put_nowait(gate)
+        if bells is None:
+            return False
+        bells.put_nowait(gate)
+        return True
 
     async def _ring_due(self) -> None:
         """Ring what the ledger says is due, as long as this backend lives."""
@@ -226,6 +229,12 @@ class LocalBackend:
         """Give none: there is no page."""
         del run
         return None
+
+    async def health(self) -> list[Component]:
+        """Tell how many runs go on here."""
+        going = sum(1 for live in self._live.values() if not live.task.done())
+        said = f"in this process; {going} runs go on"
+        return [Component(kind="engine", name="engine", detail=said)]
 
     async def close(self) -> None:
         """Cancel what runs, and stop every thread."""

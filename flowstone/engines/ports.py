@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from flowstone.core.health import Component
 from flowstone.core.messages import Backfill, Materialize
 from flowstone.ledger.base import RunRow
 
@@ -43,8 +45,12 @@ class Backend(Protocol):
         """Tell whether a run's workflow is open and is this run's."""
         ...
 
-    async def ring(self, workflow: str, gate: str) -> None:
-        """Ring a workflow's bell, for a gate or (empty) for a freed claim."""
+    async def ring(self, workflow: str, gate: str) -> bool:
+        """Ring a workflow's bell, for a gate or (empty) for a freed claim.
+
+        Returns:
+            Whether anybody was there to hear it.
+        """
         ...
 
     async def cancel(self, run: RunRow) -> None:
@@ -53,6 +59,10 @@ class Backend(Protocol):
 
     def url(self, run: RunRow) -> str | None:
         """Give the page on which people follow a run, if there is one."""
+        ...
+
+    async def health(self) -> Sequence[Component]:
+        """Tell how whatever drives runs is."""
         ...
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from flowstone.core.board import judge
 from flowstone.core.messages import Backfill, Ended, Planned, Request, Shard, ShardEnded
+from flowstone.core.report import describe_shards
 from flowstone.core.state import RunState
 from flowstone.core.table import State, cut_short, read_table, write_table
 from flowstone.flows.aio import Window
@@ -139,7 +140,9 @@ class _Children:
             window.start(flow.number, self._engine.spawn(flow, name))
         try:
             while window.busy:
+                self._show(shards)
                 await self._take_in(window)
+            self._show(shards)
         finally:
             window.close()
         if self._broken is not None:
@@ -151,6 +154,9 @@ class _Children:
         if found is not None:
             return bytes(read_table(found.table))
         return cut_short(row) * shard.count
+
+    def _show(self, shards: Sequence[Shard]) -> None:
+        self._engine.show(lambda: describe_shards(shards, self._ended))
 
     async def _take_in(self, window: Window[int, ShardEnded]) -> None:
         try:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowstone.io.base import (
+        Checks,
+        Configured,
         InProcess,
         IOManager,
+        ListsLocations,
         Scalar,
         Slot,
         Stored,
@@ -19,19 +22,29 @@ if TYPE_CHECKING:
         TakesEncoded,
         lives_in_process,
     )
-    from flowstone.io.codecs import Encoded, decode, encode, restore
+    from flowstone.io.codecs import Encoded, Encodes, decode, encode, restore
     from flowstone.io.memory import MemoryIO
+    from flowstone.io.parquet import ParquetIO
     from flowstone.io.postgres import PostgresIO
+    from flowstone.io.s3 import S3IO
     from flowstone.io.sqlite import SqliteIO
+    from flowstone.io.streams import SourceFailed, release
 
 __all__ = [
+    "S3IO",
+    "Checks",
+    "Configured",
     "Encoded",
+    "Encodes",
     "IOManager",
     "InProcess",
+    "ListsLocations",
     "MemoryIO",
+    "ParquetIO",
     "PostgresIO",
     "Scalar",
     "Slot",
+    "SourceFailed",
     "SqliteIO",
     "Stored",
     "StoresMany",
@@ -39,17 +52,25 @@ __all__ = [
     "decode",
     "encode",
     "lives_in_process",
+    "release",
     "restore",
 ]
 
 _HOMES = {
+    "S3IO": "s3",
+    "Checks": "base",
+    "Configured": "base",
     "Encoded": "codecs",
+    "Encodes": "codecs",
     "IOManager": "base",
     "InProcess": "base",
+    "ListsLocations": "base",
     "MemoryIO": "memory",
+    "ParquetIO": "parquet",
     "PostgresIO": "postgres",
     "Scalar": "base",
     "Slot": "base",
+    "SourceFailed": "streams",
     "SqliteIO": "sqlite",
     "Stored": "base",
     "StoresMany": "base",
@@ -57,6 +78,7 @@ _HOMES = {
     "decode": "codecs",
     "encode": "codecs",
     "lives_in_process": "base",
+    "release": "streams",
     "restore": "codecs",
 }
 

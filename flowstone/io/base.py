@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import quote
 
+from flowstone.core.errors import StoreError
+
 __all__ = [
+    "Checks",
+    "Configured",
     "IOManager",
     "InProcess",
+    "ListsLocations",
     "Scalar",
     "Slot",
     "Stored",
@@ -18,6 +23,8 @@ __all__ = [
     "TakesEncoded",
     "address",
     "lives_in_process",
+    "refused",
+    "start_of",
 ]
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -69,7 +76,11 @@ class IOManager(Protocol):
     """
 
     def store(self, value: object, at: Slot) -> Stored:
-        """Keep a value; again at the same slot replaces it, and failing keeps nothing."""
+        """Keep a value, whole or not at all.
+
+        A version never changes: the same value at the same slot is fine, another one
+        is refused.
+        """
         ...
 
     def load(self, at: Stored, want: object) -> object:
@@ -86,7 +97,23 @@ class StoresMany(Protocol):
     """A manager that keeps several values together faster than one by one."""
 
     def store_many(self, values: Sequence[tuple[object, Slot]]) -> Sequence[Stored]:
-        """Keep all of the values or none, and answer in their order."""
+        """Keep all of the values, and answer in their order; failing keeps none."""
+        ...
+
+
+@runtime_checkable
+class ListsLocations(Protocol):
+    """A manager that can tell all that it keeps, so that what is nobody's is found."""
+
+    def list_locations(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Give each location and its bytes, of what was never finished too.
+
+        A location contains the id of its version, and `delete` takes it whatever the
+        rest of its `Stored` says.
+
+        Args:
+            prefix: a pipeline, or `pipeline/asset`; left out, all there is.
+        """
         ...
 
 
@@ -113,12 +140,41 @@ class InProcess(Protocol):
         ...
 
 
+@runtime_checkable
+class Checks(Protocol):
+    """A manager that can be asked whether it is well."""
+
+    def check(self) -> None:
+        """Raise where values could not be kept or read now."""
+        ...
+
+
+@runtime_checkable
+class Configured(Protocol):
+    """A manager that can tell, before it is used, what it has not been told."""
+
+    def problems(self) -> Sequence[str]:
+        """Say what is missing, and the remedy; it connects to nothing."""
+        ...
+
+
+def start_of(prefix: str, asset: str) -> str:
+    """Give what the addresses of a pipeline, or of `pipeline/asset`, begin with."""
+    return address(prefix, f"{asset}/") if asset else prefix
+
+
 def lives_in_process(manager: object) -> bool:
     """Tell whether a manager's values are out of reach of workers elsewhere.
 
     A manager that does not say is taken to be shared.
     """
     return isinstance(manager, InProcess) and manager.in_process
+
+
+def refused(location: str) -> StoreError:
+    """Say that a version is there already, with another value."""
+    reason = f"There is another value at {location}, and a version never changes. "
+    return StoreError(reason=f"{reason}Store this one as a new version.")
 
 
 def address(prefix: str, path: str) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "has_bytes",
     "is_model",
     "settled",
+    "written",
 ]
 
 CONFIG: Final = CoreConfig(
@@ -92,6 +93,13 @@ def settled(value: object) -> object:
     if is_dataclass(kind):
         return {name: settled(item) for name, item in fields_of(value)}
     return value
+
+
+def written(model: object) -> object:
+    """Give what a model writes, dates and bytes as they are."""
+    return _writer(type(model)).to_python(
+        model, mode="python", by_alias=False, round_trip=True, warnings="none"
+    )
 
 
 @lru_cache(maxsize=1024)

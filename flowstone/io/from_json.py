@@ -14,7 +14,7 @@ from flowstone.io.annotations import readable
 from flowstone.io.faithful import CONFIG, faithful, has_bytes
 from flowstone.io.remedies import misfit, name_of
 
-__all__ = ["as_wanted", "asks_nothing", "read_json"]
+__all__ = ["as_read", "as_wanted", "asks_nothing", "read_json"]
 
 _PLAIN: Final = (None, object, Any)
 _REMEDY = "Change the annotation, or materialize the value again."
@@ -44,6 +44,14 @@ def as_wanted(value: object, want: object) -> object:
     """Check a value that was not JSON against an annotation, converting nothing."""
     reader = _reader(want)
     return _checked(want, lambda: reader.validate_python(value, strict=True))
+
+
+def as_read(value: object, want: object) -> object:
+    """Read plain values as JSON would be read, though they never were text."""
+    reader = _reader(want)
+    return _checked(
+        want, lambda: reader.validate_python(value, by_alias=True, by_name=True)
+    )
 
 
 def _checked(want: object, read: Callable[[], object]) -> object:

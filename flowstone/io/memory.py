@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from flowstone.core.errors import ValueNotFound
-from flowstone.io.base import Slot, Stored, address
+from flowstone.io.base import Slot, Stored, address, refused, start_of
 from flowstone.io.codecs import Encoded, encode, restore
 
 __all__ = ["MemoryIO"]
 
+_PREFIX = "memory:"
 _GONE = "It was deleted, or another process kept it: MemoryIO ends with its process."
 
 
@@ -36,10 +37,15 @@ class MemoryIO:
         return self.store_many([(value, at)])[0]
 
     def store_many(self, values: Sequence[tuple[object, Slot]]) -> list[Stored]:
-        """Keep values; all of them are encoded before the first is kept."""
-        kept = [(address("memory:", at.path), encode(value)) for value, at in values]
+        """Keep values, all of them or none."""
+        kept = [(address(_PREFIX, at.path), encode(value)) for value, at in values]
         with self._lock:
-            self._values.update(kept)
+            new: dict[str, Encoded] = {}
+            for location, encoded in kept:
+                known = self._values.get(location) or new.setdefault(location, encoded)
+                if known.digest != encoded.digest:
+                    raise refused(location)
+            self._values.update(new)
         return [encoded.stored_at(location) for location, encoded in kept]
 
     def load(self, at: Stored, want: object) -> object:
@@ -50,7 +56,21 @@ class MemoryIO:
             raise ValueNotFound(asset=at.location, reason=_GONE)
         return restore(encoded.codec, encoded.data, at=at, want=want)
 
+    def check(self) -> None:
+        """Have nothing to say: memory is there."""
+
     def delete(self, at: Stored) -> None:
         """Forget a value."""
         with self._lock:
             self._values.pop(at.location, None)
+
+    def list_locations(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Give where values are kept, and their bytes."""
+        with self._lock:
+            known = list(self._values.items())
+        start = start_of(_PREFIX, prefix)
+        return (
+            (location, len(encoded.data))
+            for location, encoded in known
+            if location.startswith(start)
+        )

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, ProgrammingError
 
 from flowstone.core.errors import ConfigurationError
-from flowstone.io.sql import COLUMNS, Row, SqlIO
+from flowstone.io.sql import COLUMNS, ON_CONFLICT, Row, SqlIO
 
 __all__ = ["PostgresIO"]
 
@@ -50,6 +50,7 @@ class PostgresIO(SqlIO):
         super().__init__(prefix=f"postgres:{table}/", table=quoted, mark="%s")
         self._url = make_url(dsn).set(drivername="postgresql+psycopg")
         self._table = table
+        self._insert = _insert(quoted)
         self._upsert = _upsert(quoted)
         self._create = _create(quoted)
         self._exists = f"SELECT to_regclass('{quoted}') IS NOT NULL"
@@ -92,7 +93,11 @@ class PostgresIO(SqlIO):
         alone = len(statements) == 1
         with self._writing(engine) if alone else engine.begin() as connection:
             for some in statements:
-                connection.exec_driver_sql(self._upsert, _arrays(some))
+                if len(some) == 1:
+                    # an array of one would be copied once more on either side
+                    connection.exec_driver_sql(self._insert, some[0])
+                else:
+                    connection.exec_driver_sql(self._upsert, _arrays(some))
 
 
 class _BinaryCursor(Cursor[TupleRow]):
@@ -139,16 +144,21 @@ def _create(table: str) -> str:
     """
 
 
+def _insert(table: str) -> str:
+    return f"""
+        INSERT INTO {table} AS kept ({COLUMNS}) VALUES (%s, %s, %b, %s, %s)
+        {ON_CONFLICT}
+    """  # noqa: S608 - the name was checked, and is quoted
+
+
 def _upsert(table: str) -> str:
     # %b sends arrays in binary: in text, bytes are twice as many
     return f"""
-        INSERT INTO {table} ({COLUMNS})
+        INSERT INTO {table} AS kept ({COLUMNS})
         SELECT location, codec, data, digest, facts::json
         FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::text[], %b::text[])
             AS given ({COLUMNS})
-        ON CONFLICT (location) DO UPDATE SET
-            codec = excluded.codec, data = excluded.data,
-            digest = excluded.digest, facts = excluded.facts
+        {ON_CONFLICT}
     """  # noqa: S608 - the name was checked, and is quoted
 
 

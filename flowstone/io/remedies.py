@@ -11,6 +11,7 @@ __all__ = [
     "KEY_UNREADABLE",
     "MASKED",
     "Refusal",
+    "kind_of",
     "misfit",
     "name_of",
     "refusal",
@@ -60,6 +61,11 @@ _SHOWN = 3
 
 class Refusal(ValueError):
     """A value that pydantic would write, and nobody could read; the text says why."""
+
+
+def kind_of(value: object) -> str:
+    """Name the type of a value."""
+    return name_of(type(value))
 
 
 def name_of(want: object) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Literal, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from flowstone.core.errors import CodecError, ValueNotFound
-from flowstone.io.base import Slot, Stored, address
+from flowstone.io.base import Slot, Stored, address, refused, start_of
 from flowstone.io.codecs import Encoded, encode, restore
 
-__all__ = ["COLUMNS", "Row", "SqlIO"]
+__all__ = ["COLUMNS", "ON_CONFLICT", "Row", "SqlIO"]
 
 T = TypeVar("T")
 
@@ -24,6 +25,14 @@ Row = tuple[str, str, bytes, str, str]
 """What is in `COLUMNS`, in their order; the facts are JSON."""
 
 COLUMNS = "location, codec, data, digest, facts"
+ON_CONFLICT = """
+    ON CONFLICT (location) DO UPDATE SET digest = NULL
+    WHERE kept.digest <> excluded.digest
+"""
+"""Leaves a row that is there already; another value violates the table, and fails."""
+
+_DIGEST = COLUMNS.split(", ").index("digest")
+_PAGE = 1_000
 
 _LARGEST = 990_000_000
 """Bytes of a value; both databases end a little above."""
@@ -46,6 +55,9 @@ class SqlIO(ABC):
         where = f"FROM {table} WHERE location = {mark}"
         self._find = f"SELECT codec, data {where}"
         self._forget = f"DELETE {where}"
+        some = f"FROM {table} WHERE substr(location, 1, {mark}) = {mark}"
+        rest = f"AND location > {mark} ORDER BY location LIMIT {mark}"
+        self._list = f"SELECT location, length(data) {some} {rest}"
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._has_table = False
@@ -58,10 +70,14 @@ class SqlIO(ABC):
         """Keep all of the values or none, in one transaction."""
         kept = [(address(self._prefix, at.path), encode(value)) for value, at in values]
         # a statement may not touch a row twice, nor two lock rows in different orders
-        last = {location: _row(location, encoded) for location, encoded in kept}
-        rows = [last[location] for location in sorted(last)]
+        each: dict[str, Row] = {}
+        for location, encoded in kept:
+            row = each.setdefault(location, _row(location, encoded))
+            if row[_DIGEST] != encoded.digest:
+                raise refused(location)
+        rows = [each[location] for location in sorted(each)]
         if rows:
-            self._repeated(lambda engine: self._keep(engine, rows))
+            self._repeated(lambda engine: self._keep_all(engine, rows))
         return [encoded.stored_at(location) for location, encoded in kept]
 
     def load(self, at: Stored, want: object) -> object:
@@ -76,6 +92,20 @@ class SqlIO(ABC):
     def delete(self, at: Stored) -> None:
         """Forget a value."""
         self._repeated(lambda engine: self._delete(engine, at.location))
+
+    def list_locations(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Give where values are kept, and their bytes, some at a time."""
+        start, last = start_of(self._prefix, prefix), ""
+        while True:
+            page = self._repeated(partial(self._page, start=start, after=last))
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = page[-1][0]
+
+    def check(self) -> None:
+        """Look for a value that is not there, as for any other."""
+        self._repeated(lambda engine: self._row_at(engine, ""))
 
     def close(self) -> None:
         """Close all connections; using the manager again opens new ones."""
@@ -103,6 +133,25 @@ class SqlIO(ABC):
     @abstractmethod
     def _keep(self, engine: Engine, rows: Sequence[Row]) -> None:
         """Insert or replace rows, all or none."""
+
+    def _keep_all(self, engine: Engine, rows: Sequence[Row]) -> None:
+        try:
+            self._keep(engine, rows)
+        except IntegrityError as error:
+            if "digest" not in str(error.orig):
+                raise
+            # not its cause: a database may quote the row
+            where = rows[0][0] if len(rows) == 1 else f"one of {len(rows)} locations"
+            raise refused(where) from None
+
+    def _page(
+        self, engine: Engine, *, start: str, after: str
+    ) -> Sequence[tuple[str, int]]:
+        with self._reading(engine) as connection:
+            found = connection.exec_driver_sql(
+                self._list, (len(start), start, after, _PAGE)
+            )
+            return [(str(location), int(size)) for location, size in found]
 
     def _row_at(self, engine: Engine, location: str) -> tuple[str, bytes] | None:
         with self._reading(engine) as connection:

@@ -13,7 +13,7 @@ from typing import cast
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from flowstone.core.errors import ConfigurationError
-from flowstone.io.sql import COLUMNS, Row, SqlIO
+from flowstone.io.sql import COLUMNS, ON_CONFLICT, Row, SqlIO
 
 __all__ = ["SqliteIO"]
 
@@ -30,10 +30,8 @@ _CREATE = f"""
     )
 """
 _UPSERT = f"""
-    INSERT INTO {_TABLE} ({COLUMNS}) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (location) DO UPDATE SET
-        codec = excluded.codec, data = excluded.data,
-        digest = excluded.digest, facts = excluded.facts
+    INSERT INTO {_TABLE} AS kept ({COLUMNS}) VALUES (?, ?, ?, ?, ?)
+    {ON_CONFLICT}
 """  # noqa: S608 - all of it is here
 
 

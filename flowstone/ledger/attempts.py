@@ -95,7 +95,8 @@ def lose_attempts(turn: Turn, who: Dispatch, wanted: Sequence[Wanted]) -> dict[A
     """End what earlier attempts of a dispatch left open.
 
     Returns:
-        Of a cell that is alone in its pack, how often a worker was lost with it.
+        Of a cell that is alone in its pack, how many workers in a row were lost with
+        it: a dispatch ends with its first reply.
     """
     turn.conn.execute(
         update(attempts)
@@ -110,7 +111,7 @@ def lose_attempts(turn: Turn, who: Dispatch, wanted: Sequence[Wanted]) -> dict[A
         return {}
     cell = wanted[0]
     query = select(func.count()).where(
-        attempts.c.run == who.run,
+        _of_dispatch(who),
         attempts.c.node == cell.node,
         attempts.c.key_number == cell.key_number,
         attempts.c.state == "lost",

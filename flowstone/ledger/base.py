@@ -205,8 +205,9 @@ class Ending:
     """An attempt that ended without a version.
 
     Attributes:
-        state: `failed`, `skipped`, `snoozed`, `cancelled`, or `left` where nothing was
-            called; one whose claim is not ours any more ends as `discarded`.
+        state: `failed`, `skipped`, `snoozed`, `cancelled`, `unavailable` where a
+            resource did not open, or `left` where nothing was called; one whose claim
+            is not ours any more ends as `discarded`.
     """
 
     wanted: Wanted
@@ -218,13 +219,19 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """An attempt that ended at a gate."""
+    """An attempt that ended at a gate.
+
+    Attributes:
+        reads: the versions that it has read, by parameter; what comes of the answer
+            was made from them too.
+    """
 
     wanted: Wanted
     attempt: Attempt
     gate: str
     timeout_seconds: float | None
     on_timeout: str
+    reads: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import (
     Connection,
     and_,
+    func,
     select,
 )
 
@@ -146,6 +147,17 @@ class Catalog:
             at=row.ended_at,
             reason=error.message if error else row.reason or "",
         )
+
+    def attempts(self, run: str, node: int, key_number: int, state: str) -> int:
+        """Count the attempts of a run at a cell that ended in a state."""
+        query = select(func.count()).where(
+            attempts.c.run == run,
+            attempts.c.node == node,
+            attempts.c.key_number == key_number,
+            attempts.c.state == state,
+        )
+        with self._database.reading() as conn:
+            return int(conn.execute(query).scalar_one())
 
     def claim(self, asset: str, key: str) -> tuple[str, str] | None:
         """Give the run that is making a value, and the gate it waits at."""

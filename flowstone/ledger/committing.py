@@ -48,7 +48,7 @@ def commit_pack(
     if good.making:
         _write_audit(turn, who, good.making)
     free(turn, who, locked, only=_consumed(good, locked))
-    if run is not None and set(verdicts.values()) <= _GOOD:
+    if run is not None and run.live and set(verdicts.values()) <= _GOOD:
         told = close_run(turn, run, "succeeded", news=good.news)
     else:
         told = good.news

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import Pool, QueuePool
 
 from flowstone.core.errors import ConfigurationError
 from flowstone.ledger.dialect import Dialect
@@ -27,6 +28,8 @@ _ONE_AT_A_TIME = threading.Lock()
 """Alembic keeps the environment of an upgrade in its modules, for one thread only."""
 _TRIES = 6
 """How often a transaction is done at most: once, and five times again."""
+_FAREWELL = 5.0
+"""For how many seconds at most connections in use are waited for at the end."""
 _OUTAGE = 20.0
 """For how many seconds the database is asked what came of a commit."""
 
@@ -34,6 +37,10 @@ _OUTAGE = 20.0
 def again(conn: Connection) -> None:
     """Have work done again whose outcome is unknown: twice is as good as once."""
     del conn
+
+
+def _in_use(pool: Pool) -> bool:
+    return isinstance(pool, QueuePool) and pool.checkedout() > 0
 
 
 class Database:
@@ -102,8 +109,12 @@ class Database:
             yield conn
 
     def close(self) -> None:
-        """Let go of every connection."""
-        self.dialect.engine.dispose()
+        """Let go of every connection, once whoever uses one has given it back."""
+        engine = self.dialect.engine
+        ends = time.monotonic() + _FAREWELL
+        while _in_use(engine.pool) and time.monotonic() < ends:
+            time.sleep(0.01)
+        engine.dispose()
 
     def where(self) -> str:
         """Name the database for people, without its secrets."""

@@ -6,7 +6,7 @@ the gate's id only. A lost, doubled or late bell changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,6 +22,7 @@ from flowstone.ledger.outbox import AFTER, ring
 from flowstone.ledger.rows import event_row, gate_of
 from flowstone.ledger.schema import answers, events, gates, outbox
 from flowstone.ledger.turn import Turn
+from flowstone.ledger.versions import add_inputs, input_set
 
 __all__ = ["Gates", "open_gates"]
 
@@ -122,12 +123,14 @@ class Gates:
             ids: gates of one run.
             expired: whether their deadlines have passed, as the flow has it.
         """
+        new: set[str] = set()
         return self._database.transact(
-            lambda conn: self._settle(conn, sorted(ids), expired=expired), ask=again
+            lambda conn: self._settle(conn, sorted(ids), new, expired=expired),
+            ask=again,
         )
 
     def _settle(
-        self, conn: Connection, ids: Sequence[str], *, expired: bool
+        self, conn: Connection, ids: Sequence[str], new: set[str], *, expired: bool
     ) -> Settled:
         query = select(gates).where(self._dialect.among(gates.c.id, ids))
         rows = conn.execute(self._dialect.locked(query.order_by(gates.c.id)))
@@ -149,10 +152,12 @@ class Gates:
             else:
                 settled[gate.id] = gate
         _see(turn, [g.id for g in settled.values() if g.state != "waiting"])
-        new = [settled[str(row["id"])] for row in found if not row["seen"]]
-        news = [_decision(gate) for gate in new if gate.state in {"decided", "expired"}]
-        self._dialect.insert(conn, events, [event_row(e, turn.at) for e in news])
-        return Settled(gates=settled, news=news)
+        unseen = {str(row["id"]) for row in found if not row["seen"]}
+        told = [event_row(e, turn.at) for e in _decisions(settled, unseen)]
+        self._dialect.insert(conn, events, told)
+        # One that is done again, as its outcome was unknown, may find its own word.
+        new |= unseen
+        return Settled(gates=settled, news=_decisions(settled, new))
 
 
 def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> None:
@@ -179,10 +184,12 @@ def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> None:
             else turn.at + timedelta(seconds=h.timeout_seconds),
             "winner": "",
             "seen": False,
+            "inputs": input_set(h.reads),
         }
         for h in held
     ]
     turn.dialect.insert(turn.conn, gates, rows, _OPEN_AGAIN)
+    add_inputs(turn, [h.reads for h in held])
     hold(turn, held)
 
 
@@ -237,6 +244,12 @@ def _see(turn: Turn, ids: Sequence[str]) -> None:
     among = turn.dialect.among
     turn.conn.execute(update(gates).where(among(gates.c.id, ids)).values(seen=True))
     turn.conn.execute(delete(outbox).where(among(outbox.c.gate, ids)))
+
+
+def _decisions(settled: Mapping[str, Gate], ids: Collection[str]) -> list[Event]:
+    """Tell how those of some gates were decided that are."""
+    found = [gate for i, gate in settled.items() if i in ids]
+    return [_decision(gate) for gate in found if gate.state in {"decided", "expired"}]
 
 
 def _decision(gate: Gate) -> Event:

@@ -87,7 +87,8 @@ class RunReader:
         found: dict[str, list[int]] = {}
         with self._database.reading() as conn:
             for asset, millis in self._dialect.recent_millis(conn, assets, _RECENT):
-                found.setdefault(asset, []).append(millis)
+                if millis >= 0:
+                    found.setdefault(asset, []).append(millis)
         return {asset: median_low(taken) for asset, taken in found.items()}
 
     def nodes(

@@ -60,15 +60,11 @@ class Runs(RunReader):
             )
 
     def _find(self, conn: Connection, run: RunRow) -> RunRow | None:
-        query = select(runs).where(
-            or_(
-                runs.c.id == run.id,
-                and_(
-                    runs.c.pipeline == run.request.pipeline,
-                    runs.c.user_key == run.user_key,
-                ),
-            )
+        mine = runs.c.id == run.id
+        keyed = and_(
+            runs.c.pipeline == run.request.pipeline, runs.c.user_key == run.user_key
         )
+        query = select(runs).where(mine if run.user_key is None else or_(mine, keyed))
         # Where both are found, the row of this id is the one that was asked for.
         found = [run_of(row) for row in conn.execute(query).mappings()]
         return min(found, key=lambda row: row.id != run.id, default=None)

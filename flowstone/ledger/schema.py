@@ -258,6 +258,7 @@ gates = Table(
     Column("winner", _Name, nullable=False, default=""),
     Column("payload", Text),
     Column("seen", Boolean, nullable=False, default=False),
+    Column("inputs", _Name, nullable=False),
     Index("flowstone_gates_run", "run", "state"),
     Index("flowstone_gates_state", "pipeline", "state", "opened_at"),
 )

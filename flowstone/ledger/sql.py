@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 from flowstone.ledger.catalog import Catalog
 from flowstone.ledger.database import Database, again
 from flowstone.ledger.gates import Gates
+from flowstone.ledger.litter import Litter
 from flowstone.ledger.outbox import Outbox
 from flowstone.ledger.packs import Packs
 from flowstone.ledger.runs import Runs
@@ -19,7 +20,7 @@ class SqlLedger:
     """What was made from what, by which code, on whose decision.
 
     Connects on first use. Its nouns hold its verbs: `runs`, `packs`, `gates`,
-    `outbox`, `catalog`.
+    `outbox`, `catalog`, `litter`.
 
     Args:
         url: `postgresql://user:password@host/name`, or `sqlite:///path/to/file`, which
@@ -37,6 +38,7 @@ class SqlLedger:
         self.gates = Gates(self.database)
         self.outbox = Outbox(self.database)
         self.catalog = Catalog(self.database)
+        self.litter = Litter(self.database)
 
     def __repr__(self) -> str:
         return f"SqlLedger({self.database.where()!r})"

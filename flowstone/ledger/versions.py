@@ -12,13 +12,15 @@ from sqlalchemy import Connection, Select, select
 from flowstone.ledger.base import Dispatch, Making, Version
 from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.rows import dump, version_of
-from flowstone.ledger.schema import input_members, pointers, versions
+from flowstone.ledger.schema import gates, input_members, pointers, versions
 from flowstone.ledger.turn import Turn
 
 __all__ = [
     "Pointer",
+    "add_inputs",
     "add_versions",
     "current_versions",
+    "input_set",
     "read_fences",
     "read_pointers",
     "versions_by_id",
@@ -123,23 +125,14 @@ def _ask_versions(dialect: Dialect) -> Select[*tuple[Any, ...]]:
 
 def add_versions(turn: Turn, who: Dispatch, good: Sequence[Making]) -> None:
     """Write versions and what each was made from, and show them to readers."""
-    members: dict[str, list[tuple[str, str]]] = {}
-    rows: list[dict[str, object]] = []
-    for made in good:
-        inputs = _input_set(made.reads)
-        members[inputs] = list(made.reads)
-        rows.append(_row(turn, who, made, inputs))
+    held = _held_reads(turn, [m.wanted.gate for m in good if m.wanted.gate])
+    reads = {
+        m.wanted.cell: list(dict.fromkeys((*held.get(m.wanted.gate, ()), *m.reads)))
+        for m in good
+    }
+    rows = [_row(turn, who, m, input_set(reads[m.wanted.cell])) for m in good]
     turn.dialect.insert(turn.conn, versions, rows)
-    turn.dialect.insert(
-        turn.conn,
-        input_members,
-        [
-            {"inputs": i, "place": p, "parameter": name, "version": version}
-            for i, reads in sorted(members.items())
-            for p, (name, version) in enumerate(reads)
-        ],
-        "DO NOTHING",
-    )
+    add_inputs(turn, list(reads.values()))
     moved = sorted(good, key=lambda m: (m.wanted.asset, m.wanted.key))
     turn.dialect.insert(
         turn.conn,
@@ -158,7 +151,35 @@ def add_versions(turn: Turn, who: Dispatch, good: Sequence[Making]) -> None:
     )
 
 
-def _input_set(reads: Sequence[tuple[str, str]]) -> str:
+def add_inputs(turn: Turn, sets: Sequence[Sequence[tuple[str, str]]]) -> None:
+    """Write sets of inputs; those that are there already stay as they are."""
+    members = {input_set(reads): reads for reads in sets}
+    rows = [
+        {"inputs": i, "place": p, "parameter": name, "version": version}
+        for i, reads in sorted(members.items())
+        for p, (name, version) in enumerate(reads)
+    ]
+    turn.dialect.insert(turn.conn, input_members, rows, "DO NOTHING")
+
+
+def _held_reads(
+    turn: Turn, gates_settled: Sequence[str]
+) -> dict[str, list[tuple[str, str]]]:
+    """Read what had been read by attempts that waited at gates."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    if gates_settled:
+        query = (
+            select(gates.c.id, input_members.c.parameter, input_members.c.version)
+            .join(input_members, input_members.c.inputs == gates.c.inputs)
+            .where(turn.dialect.among(gates.c.id, gates_settled))
+            .order_by(gates.c.id, input_members.c.place)
+        )
+        for gate, parameter, version in turn.conn.execute(query):
+            found.setdefault(gate, []).append((parameter, version))
+    return found
+
+
+def input_set(reads: Sequence[tuple[str, str]]) -> str:
     """Name a set of inputs by what is in it; equal sets are one row."""
     return sha256(dump(list(reads)).encode()).hexdigest()[:32] if reads else ""
 

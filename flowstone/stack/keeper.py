@@ -38,6 +38,7 @@ class Order(TypedDict):
     lock: int
     stop_signal: int
     grace: float
+    litter: list[str]
 
 
 def main() -> None:
@@ -49,6 +50,7 @@ def main() -> None:
     os.write(sys.stdout.fileno(), f"{server.pid}\n".encode())
     _watch(server, order, wake)
     _end_orphans()
+    _sweep(order["litter"])
     status = server.returncode
     os._exit(status if status >= 0 else 128 - status)
 
@@ -123,6 +125,14 @@ def _end_orphans() -> None:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
+
+
+def _sweep(litter: list[str]) -> None:
+    for path in litter:
+        try:
+            os.unlink(path)
+        except OSError:  # it was removed by the server, or never made
+            continue
 
 
 def _children() -> list[int]:

@@ -18,7 +18,11 @@ __all__ = ["Kept", "Launch"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """How a server is started and how it is asked to stop."""
+    """How a server is started, how it is asked to stop, and what it leaves behind.
+
+    Attributes:
+        litter: Files to remove when it has ended.
+    """
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -27,6 +31,7 @@ class Launch:
     stop_signal: signal.Signals
     account: Account | None = None
     grace: float = 10.0
+    litter: Sequence[Path] = ()
 
 
 class Kept:
@@ -81,6 +86,7 @@ def _keeper(launch: Launch) -> subprocess.Popen[bytes]:
         "lock": launch.lock,
         "stop_signal": launch.stop_signal,
         "grace": launch.grace,
+        "litter": [str(path) for path in launch.litter],
     }
     with launch.log.open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - this package's own script

@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import logging
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Background"]
+__all__ = ["Background", "Exited"]
 
 T = TypeVar("T")
 
 _LOG = logging.getLogger("flowstone")
 _BLOCKED = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A coroutine asked the whole process to end, which ends only the coroutine."""
+
+    error: BaseException
 
 
 class Background:
@@ -34,15 +43,43 @@ class Background:
 
     def submit(
         self, work: Coroutine[object, object, T], name: str
-    ) -> concurrent.futures.Future[T]:
+    ) -> concurrent.futures.Future[T | Exited]:
         """Run a coroutine there; `name` is whose it is."""
         loop = self._started()
         return asyncio.run_coroutine_threadsafe(self._named(work, name), loop)
 
-    async def _named(self, work: Coroutine[object, object, T], name: str) -> T:
+    def settle(self, found: object, name: str, seconds: float | None) -> object:
+        """Await there what a call gave, where it is awaitable.
+
+        Args:
+            found: what the call gave.
+            name: whose it is.
+            seconds: how long it may take.
+
+        Raises:
+            TimeoutError: it took longer, and was cancelled.
+        """
+        if not inspect.isawaitable(found):
+            return found
+        work = self.submit(_awaited(found), name)
+        try:
+            given = work.result(timeout=seconds)
+        except TimeoutError:
+            if not work.cancel():
+                raise  # it is its own
+            late = f"it took longer than {seconds:g} s"
+            raise TimeoutError(late) from None
+        if isinstance(given, Exited):
+            raise given.error
+        return given
+
+    async def _named(self, work: Coroutine[object, object, T], name: str) -> T | Exited:
         self._running.add(name)
         try:
             return await work
+        except (SystemExit, KeyboardInterrupt) as error:
+            # As an exception it would end the loop, and all that run on it.
+            return Exited(error)
         finally:
             self._running.discard(name)
 
@@ -90,6 +127,10 @@ class Background:
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(timeout=10)
+
+
+async def _awaited(found: Awaitable[T]) -> T:
+    return await found
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from flowstone.core.events import ErrorOccurred
@@ -11,7 +12,15 @@ from flowstone.core.plan import Node
 from flowstone.ledger.base import Wanted
 from flowstone.steps.toolbox import Job, Toolbox
 
-__all__ = ["key_text", "not_here", "note_absence", "partition", "place", "wanted"]
+__all__ = [
+    "key_text",
+    "not_here",
+    "note_absence",
+    "partition",
+    "place",
+    "placed",
+    "wanted",
+]
 
 
 def key_text(job: Job, node: Node, number: int) -> str:
@@ -22,6 +31,11 @@ def key_text(job: Job, node: Node, number: int) -> str:
 def place(job: Job, node: int, key: int) -> tuple[int, int]:
     """Give the cell of a node that a reader at a key reads: single ones have one."""
     return (node, 0 if job.plan.nodes[node].single else key)
+
+
+def placed(job: Job, cells: Sequence[Cell]) -> list[Cell]:
+    """Give cells at their places, whichever key has what all keys share made again."""
+    return [Cell(*c)._replace(key=place(job, c[0], c[1])[1]) for c in cells]
 
 
 def partition(job: Job, node: Node, number: int) -> object:

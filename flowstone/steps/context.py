@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Never
+from types import NoneType
+from typing import Any, Never, cast
 
 from flowstone.core.errors import NotSupported
 from flowstone.core.outcome import Cancelled
 from flowstone.core.partition import NONE, PartitionKey
 from flowstone.core.ref import Key
+from flowstone.resources import Given
 from flowstone.steps.toolbox import Call
 
 __all__ = ["Context"]
@@ -37,7 +39,7 @@ class Context:
     attempt: int = 1
     started_at: datetime | None = None
     scheduled_at: datetime | None = None
-    resources: Mapping[str, object] = field(default_factory=dict[str, object])
+    resources: Mapping[str, Any] = field(default_factory=Given, repr=False)
     _call: Call | None = None
     _token: Callable[[], str] | None = None
     _facts: dict[str, object] = field(default_factory=dict[str, object])
@@ -96,8 +98,13 @@ class Context:
         self.heartbeat({"done": done, "total": total})
 
     def metadata(self, **facts: str | float | bool | None) -> None:
-        """Keep facts with the version: rows, bytes, whatever people look for."""
-        self._facts.update(facts)
+        """Keep facts with the version: rows, bytes, whatever people look for.
+
+        What is neither text, a number, a truth nor `None` is kept as its text.
+        """
+        plain = (str, int, float, bool, NoneType)
+        for name, fact in cast("dict[str, object]", facts).items():
+            self._facts[name] = fact if isinstance(fact, plain) else str(fact)
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled:

@@ -9,6 +9,7 @@ from datetime import datetime
 from flowstone.core.errors import (
     AssetFailed,
     FlowstoneError,
+    ResourceUnavailable,
     RunCancelled,
     RunError,
     UpstreamFailed,
@@ -23,6 +24,7 @@ from flowstone.steps.toolbox import Call, Job, Toolbox
 
 __all__ = ["end_run"]
 
+_DETAILED = (AssetFailed, ResourceUnavailable)
 _SHOWN = 500
 _WRITTEN_HERE = {State.BYPASSED, State.BLOCKED, State.CANCELLED, State.FAILED}
 
@@ -50,15 +52,11 @@ def end_run(toolbox: Toolbox, call: Call, step: EndRun) -> Ended:
 
 def _slim(error: FlowstoneError) -> Mapping[str, object]:
     """Give an error without its tracebacks: those are in the ledger."""
-    if isinstance(error, AssetFailed):
-        return _copy(error).to_data()
-    if isinstance(error, UpstreamFailed) and isinstance(error.cause, AssetFailed):
-        return replace(error, cause=_copy(error.cause)).to_data()
+    if isinstance(error, UpstreamFailed) and isinstance(error.cause, _DETAILED):
+        return replace(error, cause=replace(error.cause, details="")).to_data()
+    if isinstance(error, _DETAILED):
+        return replace(error, details="").to_data()
     return error.to_data()
-
-
-def _copy(error: AssetFailed) -> AssetFailed:
-    return replace(error, details="")
 
 
 class _End:

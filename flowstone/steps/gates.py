@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 from flowstone.core.errors import CodecError, GateTimedOut, NotSupported
-from flowstone.core.events import GateExtended
 from flowstone.core.hints import read_hints
 from flowstone.core.messages import (
     Cancelled,
@@ -17,12 +16,14 @@ from flowstone.core.messages import (
     Reply,
     SettleGates,
 )
+from flowstone.core.outcome import Signal
 from flowstone.core.token import gate_id
 from flowstone.io import codecs
 from flowstone.ledger.base import Claimed, Gate, Wanted
-from flowstone.steps.cells import wanted
+from flowstone.steps.cells import placed, wanted
 from flowstone.steps.invoke import Failure, Invocation, Returned
 from flowstone.steps.pack import Pack
+from flowstone.steps.replies import closed
 from flowstone.steps.shelf import Shelf
 from flowstone.steps.toolbox import Call, Toolbox
 
@@ -34,16 +35,15 @@ At = tuple[int, int]
 def settle_gates(toolbox: Toolbox, call: Call, step: SettleGates) -> PackReply:
     """Settle the gates of cells."""
     job = toolbox.job(step.run)
-    cells = [Cell(*c) for c in step.cells]
-    closed = PackReply(replies=[Left() for _ in cells], closed=True)
     if job is None:
-        return closed
+        return closed(step.cells)
+    cells = placed(job, step.cells)
     ids = {gate_id(step.run, c.node, c.key): (c.node, c.key) for c in cells}
     found = toolbox.ledger.gates.settle(list(ids), expired=step.expired)
     toolbox.telemetry.emit(found.news)
     gates = {ids[name]: gate for name, gate in found.gates.items()}
     if any(g.state == "abandoned" for g in gates.values()):
-        return closed
+        return closed(cells)
     replies: dict[At, Reply] = {
         at: Held(gate=g.id, deadline=g.deadline) for at, g in gates.items()
     }
@@ -52,7 +52,7 @@ def settle_gates(toolbox: Toolbox, call: Call, step: SettleGates) -> PackReply:
         who = call.dispatch(step.run, step.dispatch)
         done = _Answered(toolbox, call, job, who).settle(decided, gates)
         if done is None:
-            return closed
+            return closed(cells)
         replies |= done
     return PackReply(replies=[replies.get((c.node, c.key), Left()) for c in cells])
 
@@ -63,8 +63,6 @@ def _is_decided(gate: Gate | None) -> bool:
 
 class _Answered(Pack):
     """Makes values from answers, by the companions of their assets."""
-
-    _waits = GateExtended
 
     def settle(
         self, cells: Sequence[Cell], gates: Mapping[At, Gate]
@@ -84,7 +82,7 @@ class _Answered(Pack):
                 at = (cell.node, cell.key)
                 if at in here:
                     reply = self._settle(cell, here[at], found[at], gates[at])
-                    self._replies[at] = reply
+                    self._answer_for(at, reply)
             self._finish(last=False)
         except Exception:
             self._group.drop()
@@ -132,10 +130,13 @@ class _Answered(Pack):
         return self._fold_failure(what, Failure(error=error, retryable=False))
 
     def _fold_signal(
-        self, what: Invocation, seconds: float | None, key: str | None, on_timeout: str
+        self,
+        what: Invocation,
+        signal: Signal[object],
+        reads: Sequence[tuple[str, str]],
     ) -> Reply:
         if not what.supplied:
-            return super()._fold_signal(what, seconds, key, on_timeout)
+            return super()._fold_signal(what, signal, reads)
         # Its gate is decided: it would be answered by the same payload, for ever.
         refused = NotSupported(
             what=f"Signal(...) from .on_signal of {what.asset.name!r}",
@@ -152,13 +153,18 @@ class _Answered(Pack):
     ) -> Reply:
         function = what.asset.companions[companion]
         wiring = what.asset.companion_wiring(companion)
+        reads = [n.parameter for n in wiring.needs]
+        trouble = self._input_trouble(cell, reads)
+        if trouble is not None:
+            self._group.leave(what.want, what.attempt)
+            return trouble
         by = what.by(
             function,
             supplied=supplied,
             takes_context=wiring.takes_context,
             hints=read_hints(function).parameters,
         )
-        return self._call_user(cell, by, [n.parameter for n in wiring.needs])
+        return self._call_user(cell, by, reads)
 
     def _present(
         self, cells: Sequence[Cell], gates: Mapping[At, str] | None = None

@@ -8,8 +8,8 @@ import inspect
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -18,12 +18,31 @@ from flowstone.core.outcome import Cancelled, Fatal, RetryAfter
 from flowstone.core.pipeline import AnyAsset
 from flowstone.core.wiring import CONTEXT
 from flowstone.ledger.base import Attempt, Wanted
+from flowstone.resources import Given
+from flowstone.steps.background import Exited
 from flowstone.steps.context import Context
 from flowstone.steps.toolbox import Call, Toolbox
 
-__all__ = ["Failure", "Invocation", "Returned", "Stopped", "failure", "invoke"]
+__all__ = [
+    "Failure",
+    "Invocation",
+    "Returned",
+    "Stopped",
+    "failure",
+    "invoke",
+    "shown",
+    "stopped_or_failed",
+    "told",
+    "watched",
+]
 
 _POLL = 0.25
+_OURS = ("/flowstone/steps/", "/flowstone/resources.py")
+_CANCELLED = (
+    Cancelled,
+    asyncio.CancelledError,
+    concurrent.futures.CancelledError,
+)
 _LONGEST_TEXT = 2_000
 _LONGEST_TRACE = 20_000
 
@@ -68,6 +87,7 @@ class Invocation:
         supplied: what comes first, by position.
         takes_context: whether it takes `ctx`.
         token: makes the token of its gate.
+        resources: what the asset asked for.
     """
 
     asset: AnyAsset
@@ -80,6 +100,7 @@ class Invocation:
     token: Callable[[], str]
     supplied: tuple[object, ...] = ()
     takes_context: bool = False
+    resources: Given = field(default_factory=Given)
 
     def by(
         self,
@@ -121,12 +142,10 @@ def invoke(
     began = time.perf_counter()
     try:
         value = _run(toolbox, call, what, arguments)
-    except (Cancelled, asyncio.CancelledError, concurrent.futures.CancelledError) as e:
-        if call.cancelled.is_set():
-            return Stopped()
-        return failure(what, e)
     except BaseException as error:  # noqa: BLE001 - SystemExit is a failure, not an end
-        return failure(what, error)
+        return stopped_or_failed(call, what, error)
+    finally:
+        call.region.leave()
     return Returned(
         value=value,
         millis=round((time.perf_counter() - began) * 1000),
@@ -141,6 +160,7 @@ def _context(call: Call, what: Invocation, facts: dict[str, object]) -> Context:
         run_id=what.run,
         attempt=what.want.number,
         started_at=datetime.now(UTC),
+        resources=what.resources,
         _call=call,
         _token=what.token,
         _facts=facts,
@@ -159,7 +179,10 @@ def _run(
             "Coroutine[object, object, object]",
             what.function(*what.supplied, **arguments),
         )
-        return _wait(toolbox.background.submit(work, what.name), call, what, timeout)
+        found = _wait(toolbox.background.submit(work, what.name), call, what, timeout)
+        if isinstance(found, Exited):
+            raise found.error
+        return found
     if timeout is None:
         with call.region.entered():
             return what.function(*what.supplied, **arguments)
@@ -195,7 +218,8 @@ def _wait(
             return future.result(timeout=max(left, 0))
         except TimeoutError:
             if future.done():
-                raise
+                # It ended just now, or raised this itself.
+                return future.result()
         if ends is not None and time.monotonic() >= ends:
             future.cancel()
             call_timeout = f"{what.name!r} ran longer than its timeout of {timeout}."
@@ -205,36 +229,82 @@ def _wait(
             raise Cancelled
 
 
+def stopped_or_failed(
+    call: Call, what: Invocation, error: BaseException
+) -> Failure | Stopped:
+    """Tell a function that was cancelled from one that failed."""
+    if isinstance(error, _CANCELLED) and call.cancelled.is_set():
+        return Stopped()
+    return failure(what, error)
+
+
+def watched(call: Call, value: object) -> object:
+    """Let a generator that was returned end between two items, where it is cancelled."""
+    if not inspect.isgenerator(value):
+        return value
+    return _until_cancelled(call, cast("Iterator[object]", value))
+
+
+def _until_cancelled(call: Call, source: Iterator[object]) -> Iterator[object]:
+    for item in source:
+        if call.cancelled.is_set():
+            raise Cancelled
+        yield item
+
+
 def failure(what: Invocation, error: BaseException) -> Failure:
     """Say what an exception means for a function's retries."""
     retry = what.asset.options.retry
     fatal = (Fatal, *(retry.fatal if retry is not None else ()))
-    after = error.delay if isinstance(error, RetryAfter) else None
+    name, text, trace = told(error)
     return Failure(
         error=AssetFailed(
             asset=what.asset.name,
             partition=what.want.key,
             run_id=what.run,
-            error_type=type(error).__qualname__,
-            error=_cut(str(error), _LONGEST_TEXT),
+            error_type=name,
+            error=text,
             attempts=what.want.number,
-            details=_cut(_trace(error), _LONGEST_TRACE),
+            details=trace,
         ),
         retryable=not isinstance(error, fatal),
-        after=after,
+        after=_wish(error),
+    )
+
+
+def _wish(error: BaseException) -> timedelta | None:
+    # A class of the user's own may not have called ours.
+    wish = getattr(error, "delay", None) if isinstance(error, RetryAfter) else None
+    return wish if isinstance(wish, timedelta) else None
+
+
+def told(error: BaseException) -> tuple[str, str, str]:
+    """Give an exception's class, its message and its traceback, as texts to keep."""
+    return (
+        type(error).__qualname__,
+        shown(_said(error), _LONGEST_TEXT),
+        shown(_trace(error), _LONGEST_TRACE),
     )
 
 
 def _trace(error: BaseException) -> str:
     """Give the traceback from the user's own frames on."""
     trace = error.__traceback__
-    while (
-        trace is not None and "/flowstone/steps/" in trace.tb_frame.f_code.co_filename
+    while trace is not None and any(
+        part in trace.tb_frame.f_code.co_filename for part in _OURS
     ):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
 
 
-def _cut(text: str, most: int) -> str:
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as another:  # noqa: BLE001 - users' classes may fail at that too
+        return f"it cannot be shown: {type(another).__qualname__}"
+
+
+def shown(text: str, most: int = _LONGEST_TEXT) -> str:
+    """Give a text of the user's as every database can keep it, cut."""
     text = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
     return text if len(text) <= most else f"{text[: most - 1]}…"

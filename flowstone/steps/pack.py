@@ -6,10 +6,11 @@ What a reader in the pack gets is what was stored, decoded anew.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from typing import cast
 
-from flowstone.core.errors import FlowstoneError, NotSupported, WorkerLost
-from flowstone.core.events import GateExtended, GateOpened
+from flowstone.core.errors import FlowstoneError, WorkerLost
 from flowstone.core.messages import (
     Busy,
     Cancelled,
@@ -28,11 +29,19 @@ from flowstone.core.messages import (
     Snoozed,
     Superseded,
 )
-from flowstone.core.outcome import Approval, Signal, Skip, Snooze
+from flowstone.core.outcome import Signal, Skip, Snooze
 from flowstone.core.plan import Edge
 from flowstone.core.token import gate_id
+from flowstone.io.streams import SourceFailed
 from flowstone.ledger.base import Attempt, Claimed, Dispatch, Holding, Wanted
-from flowstone.steps.cells import not_here, note_absence, partition, place, wanted
+from flowstone.steps.cells import (
+    not_here,
+    note_absence,
+    partition,
+    place,
+    placed,
+    wanted,
+)
 from flowstone.steps.group import Group
 from flowstone.steps.invoke import (
     Failure,
@@ -41,8 +50,13 @@ from flowstone.steps.invoke import (
     Stopped,
     failure,
     invoke,
+    stopped_or_failed,
+    watched,
 )
+from flowstone.steps.later import not_built
+from flowstone.steps.lending import lend
 from flowstone.steps.points import reach
+from flowstone.steps.replies import closed, in_millis, opened_gate
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
@@ -55,18 +69,16 @@ At = tuple[int, int]
 def run_assets(toolbox: Toolbox, call: Call, step: RunAssets) -> PackReply:
     """Make the cells of a pack."""
     job = toolbox.job(step.run)
-    cells = [Cell(*c) for c in step.cells]
     if job is None:
         # The database has forgotten the run: nothing of it can be made here.
-        return PackReply(replies=[Left() for _ in cells], closed=True)
+        return closed(step.cells)
     pack = Pack(toolbox, call, job, call.dispatch(step.run, step.dispatch))
+    cells = placed(job, step.cells)
     return pack.run(cells, budget=step.budget / 1000, last=step.last)
 
 
 class Pack:
     """One attempt at one pack."""
-
-    _waits: type[GateOpened | GateExtended] = GateOpened
 
     def __init__(self, toolbox: Toolbox, call: Call, job: Job, who: Dispatch) -> None:
         self._toolbox = toolbox
@@ -91,7 +103,7 @@ class Pack:
             self._who, self._toolbox.name, list(here.values()), rerun=rerun
         )
         if opened.closed:
-            return _closed(cells, ended=last and opened.closed == "succeeded")
+            return closed(cells, ended=last and opened.closed == "succeeded")
         found = dict(zip(here, opened.cells, strict=True))
         if rerun:
             return PackReply(replies=[self._left_over(c, found) for c in cells])
@@ -144,7 +156,11 @@ class Pack:
             self._group.check()
             spent = bool(self._replies) and time.monotonic() - began > budget
             spent = spent or self._failure_stops()
-            self._replies[at] = self._make(cell, here[at], found[at], spent=spent)
+            self._answer_for(at, self._make(cell, here[at], found[at], spent=spent))
+
+    def _answer_for(self, at: At, reply: Reply) -> None:
+        # Where its commit was refused meanwhile, the group has answered already.
+        self._replies.setdefault(at, reply)
 
     def _failure_stops(self) -> bool:
         """Tell whether something failed, and what follows is the flow's to decide."""
@@ -156,10 +172,10 @@ class Pack:
         """Commit what is left, and let go of every claim."""
         self._group.check()
         done = all(isinstance(r, Produced | Reused) for r in self._replies.values())
-        holding = self._group.holding
+        gates, holding = self._toolbox.ledger.gates, self._group.holding
         good = self._group.commit(release=True, end_run=last and done)
         for hold in holding:
-            self._replies[hold.wanted.cell] = self._opened_gate(hold)
+            self._replies[hold.wanted.cell] = opened_gate(gates, hold.gate)
         return last and done and good
 
     # --- one cell -------------------------------------------------------------------
@@ -211,23 +227,22 @@ class Pack:
             times=times,
             run_id=self._who.run,
         )
-        self._group.end(want, attempt, "failed", error=error, retryable=False)
+        self._group.fail(want, attempt, error, retryable=False)
         return Raised(retryable=False)
 
-    def _input_trouble(self, cell: Cell) -> Reply | None:
+    def _input_trouble(
+        self, cell: Cell, among: Collection[str] | None = None
+    ) -> Reply | None:
         """Leave a cell whose inputs are not there; name those that should be."""
         edges = self._job.plan.nodes[cell.node].edges
+        if among is not None:
+            edges = [e for e in edges if e.parameter in among]
         for edge in edges:
             beside = self._replies.get(self._place(edge, cell))
             if beside is not None and not isinstance(beside, Produced | Reused):
                 return Left()
-        missing = [
-            e.node
-            for e in edges
-            if e.parameter
-            and e.node not in cell.absent
-            and not self._shelf.has(self._place(e, cell))
-        ]
+        read = [e for e in edges if e.parameter and e.node not in cell.absent]
+        missing = [e.node for e in read if not self._shelf.has(self._place(e, cell))]
         return Missing(nodes=missing) if missing else None
 
     def _place(self, edge: Edge, cell: Cell) -> At:
@@ -252,27 +267,37 @@ class Pack:
         self, cell: Cell, what: Invocation, parameters: Sequence[str]
     ) -> Reply:
         """Load what a function reads, call it, and take in what it did."""
+        lent = lend(self._toolbox, self._call, self._group, what)
+        if not isinstance(lent, Invocation):
+            return lent
+        what = lent
         present = [
             e
             for e in self._job.plan.nodes[cell.node].edges
             if e.parameter and e.parameter in parameters and e.node not in cell.absent
         ]
-        try:
-            inputs = {
-                e.parameter: self._shelf.load(
-                    self._place(e, cell), what.hints.get(e.parameter)
-                )
-                for e in present
-            }
-        except FlowstoneError as error:
-            return self._fold_failure(what, failure(what, error))
-        reads = [
-            (e.parameter, self._shelf.version_id(self._place(e, cell))) for e in present
-        ]
-        self._group.start(what.want)
-        reach("user.before")
-        done = invoke(self._toolbox, self._call, what, inputs)
-        reach("user.after")
+        places = {e.parameter: self._place(e, cell) for e in present}
+        reads = [(name, self._shelf.version_id(at)) for name, at in places.items()]
+        with ExitStack() as held:
+            try:
+                inputs = self._shelf.load_all(places, what.hints, held)
+            except FlowstoneError as error:
+                return self._fold_failure(what, failure(what, error))
+            self._group.start(what.want)
+            reach("user.before")
+            done = invoke(self._toolbox, self._call, what, inputs)
+            reach("user.after")
+            # within: the value may be read from what was loaded
+            return self._fold(what, done, reads)
+
+    # --- what it did ----------------------------------------------------------------
+
+    def _fold(
+        self,
+        what: Invocation,
+        done: Returned | Failure | Stopped,
+        reads: Sequence[tuple[str, str]],
+    ) -> Reply:
         match done:
             case Stopped():
                 self._group.end(what.want, what.attempt, "cancelled")
@@ -282,73 +307,70 @@ class Pack:
             case Returned():
                 return self._fold_value(what, done, reads)
 
-    # --- what it did ----------------------------------------------------------------
-
     def _fold_value(
         self, what: Invocation, done: Returned, reads: Sequence[tuple[str, str]]
     ) -> Reply:
+        refused = not_built(done.value)
+        if refused is not None:
+            return self._fold_final(what, refused)
         match done.value:
             case Skip(reason=reason):
                 self._group.end(what.want, what.attempt, "skipped", reason=reason)
                 return Skipped()
             case Snooze(delay=delay):
                 self._group.end(what.want, what.attempt, "snoozed")
-                return Snoozed(millis=round(delay.total_seconds() * 1000))
-            case Signal(timeout=timeout, key=key, on_timeout=on_timeout):
-                seconds = None if timeout is None else timeout.total_seconds()
-                return self._fold_signal(what, seconds, key, on_timeout)
-            case Approval():
-                return self._fold_final(what, NotSupported(what="Approval(...)"))
+                return Snoozed(millis=in_millis(delay))
+            case Signal():
+                asked = cast("Signal[object]", done.value)
+                return self._fold_signal(what, asked, reads)
             case _:
                 return self._fold_made(what, done, reads)
 
     def _fold_made(
         self, what: Invocation, done: Returned, reads: Sequence[tuple[str, str]]
     ) -> Reply:
+        # What was waited for at a gate tells nothing of the function.
+        millis = -1 if what.want.gate else done.millis
         made = Finished(
             wanted=what.want,
             attempt=what.attempt,
             node=self._job.plan.nodes[what.want.node],
-            millis=done.millis,
+            millis=millis,
             facts=done.facts,
             reads=reads,
-            told=self._group.produced(what.want, what.attempt, done.millis),
+            told=self._group.tell.produced(what.want, what.attempt, millis),
         )
         try:
-            self._shelf.put(made, done.value)
+            self._shelf.put(made, watched(self._call, done.value))
         except NotStorable as error:
             return self._fold_final(what, error.__cause__ or error)
-        self._group.make(made)
-        return Produced(millis=done.millis)
+        except SourceFailed as error:
+            failed = stopped_or_failed(self._call, what, error.__cause__ or error)
+            return self._fold(what, failed, reads)
+        return Produced(millis=made.millis) if self._group.make(made) else Left()
 
     def _fold_signal(
-        self, what: Invocation, seconds: float | None, key: str | None, on_timeout: str
+        self,
+        what: Invocation,
+        signal: Signal[object],
+        reads: Sequence[tuple[str, str]],
     ) -> Reply:
-        refused = _refused(key, on_timeout)
-        if refused is not None:
-            return self._fold_final(what, refused)
-        gate = self._gate(what.want)
+        wait, gate = signal.timeout, self._gate(what.want)
         self._group.hold(
             Holding(
                 wanted=what.want,
                 attempt=what.attempt,
                 gate=gate,
-                timeout_seconds=seconds,
-                on_timeout=on_timeout,
-            ),
-            self._waits,
+                timeout_seconds=None if wait is None else wait.total_seconds(),
+                on_timeout=signal.on_timeout,
+                reads=reads,
+            )
         )
         return Held(gate=gate)
 
     def _fold_failure(self, what: Invocation, bad: Failure) -> Reply:
-        self._group.end(
-            what.want,
-            what.attempt,
-            "failed",
-            error=bad.error,
-            retryable=bad.retryable,
-        )
-        after = -1 if bad.after is None else round(bad.after.total_seconds() * 1000)
+        self._group.fail(what.want, what.attempt, bad.error, retryable=bad.retryable)
+        after = -1 if bad.after is None else in_millis(bad.after)
         return Raised(retryable=bad.retryable, after=after)
 
     def _fold_final(self, what: Invocation, error: BaseException) -> Reply:
@@ -358,14 +380,6 @@ class Pack:
 
     # --- gates ----------------------------------------------------------------------
 
-    def _opened_gate(self, hold: Holding) -> Reply:
-        gates = self._toolbox.ledger.gates
-        gate = gates.get(hold.gate)
-        if gate is None:
-            return Superseded()
-        answered = gate.state != "waiting" or gates.has_answer(hold.gate)
-        return Held(gate=gate.id, deadline=gate.deadline, answered=answered)
-
     def _name(self, want: Wanted) -> str:
         return self._job.plan.nodes[want.node].asset
 
@@ -374,27 +388,10 @@ class Pack:
 
     def _token(self, want: Wanted) -> str:
         # Whoever gets the token may answer at once: what was made comes first.
-        self._group.commit()
+        with self._call.region.left():
+            self._group.commit()
         return self._toolbox.token(self._gate(want))
-
-
-def _closed(cells: Sequence[Cell], *, ended: bool) -> PackReply:
-    """Answer a pack whose run has ended: by itself, where its last reply was lost."""
-    if ended:
-        return PackReply(replies=[Produced(millis=-1) for _ in cells], ended=True)
-    return PackReply(replies=[Left() for _ in cells], closed=True)
 
 
 def _at(cell: Cell) -> At:
     return (cell.node, cell.key)
-
-
-def _refused(key: str | None, on_timeout: str) -> NotSupported | None:
-    if key is not None:
-        return NotSupported(what="Signal(key=...)", instead="Pass on ctx.token.")
-    if on_timeout in {"extend", "rerun"}:
-        return NotSupported(
-            what=f"Signal(on_timeout={on_timeout!r})",
-            instead="Use 'fail' or 'cancel', or decide in .on_timeout.",
-        )
-    return None

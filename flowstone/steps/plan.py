@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from flowstone.core import plan as planning
-from flowstone.core.errors import UpstreamMissing
+from flowstone.core.errors import RunError, UpstreamMissing
 from flowstone.core.events import BackfillStarted, Event, RunStarted
 from flowstone.core.messages import (
     Ended,
@@ -29,9 +30,12 @@ def make_plan(
 ) -> Planned | NotHere | Ended:
     """Write the plan of a run; answer what its flow needs to know of it."""
     request = step.request
+    row = toolbox.ledger.runs.get(request.run)
+    if row is None and request.verb == "backfill":
+        return _forgotten(request)
+    row = row or _row(call, request)
     if request.asset not in toolbox.pipeline:
-        return _absent(toolbox, call, request)
-    row = toolbox.ledger.runs.get(request.run) or _row(call, request)
+        return _absent(toolbox, row)
     if row.plan is not None:
         return _planned_before(toolbox, row)
     upstream = request.verb != "materialize"
@@ -43,11 +47,7 @@ def make_plan(
     if not toolbox.ledger.runs.plan(row, plan, given, [started]):
         return Ended(status="cancelled", error=None)
     toolbox.telemetry.emit([started])
-    missing = _missing(plan, given)
-    if missing:
-        return _end_without(toolbox, row, request, missing)
-    job = toolbox.job(request.run)
-    return _planned(toolbox, job or Job(run=row, plan=plan), given)
+    return _answered(toolbox, row)
 
 
 def _planned_before(toolbox: Toolbox, row: RunRow) -> Planned | Ended:
@@ -56,13 +56,18 @@ def _planned_before(toolbox: Toolbox, row: RunRow) -> Planned | Ended:
         error = None if row.error is None else row.error.to_data()
         status = row.status if row.status == "failed" else "cancelled"
         return Ended(status=status, error=error)
+    return _answered(toolbox, row)
+
+
+def _answered(toolbox: Toolbox, row: RunRow) -> Planned | Ended:
+    # As it is written: another attempt may have been first, with other code.
     job = toolbox.job(row.id)
-    assert job is not None
-    given = dict.fromkeys(toolbox.ledger.runs.absent(row.id))
-    missing = _missing(job.plan, given)
+    assert job is not None, "its plan is written"
+    absent = _without_value(toolbox, job)
+    missing = _missing(job.plan, absent)
     if missing:
         return _end_without(toolbox, row, row.request, missing)
-    return _planned(toolbox, job, given)
+    return _planned(toolbox, job, absent)
 
 
 def read_plan(toolbox: Toolbox, call: Call, step: ReadPlan) -> Planned:
@@ -71,17 +76,26 @@ def read_plan(toolbox: Toolbox, call: Call, step: ReadPlan) -> Planned:
     job = toolbox.job(step.run)
     if job is None:
         raise LookupError(f"run {step.run} has no plan in the ledger")  # noqa: EM102
-    absent = toolbox.ledger.runs.absent(step.run)
-    return _planned(toolbox, job, dict.fromkeys(absent))
+    return _planned(toolbox, job, _without_value(toolbox, job))
 
 
-def _absent(toolbox: Toolbox, call: Call, request: Request) -> NotHere:
+def _forgotten(request: Request) -> Ended:
+    # Its keys were nowhere but in its row.
+    error = RunError(
+        reason=f"The ledger has no row of the backfill of {request.asset!r}: it may "
+        "have lost its last transactions. Start the backfill again.",
+        run_id=request.run,
+    )
+    return Ended(status="failed", error=error.to_data())
+
+
+def _absent(toolbox: Toolbox, row: RunRow) -> NotHere:
     absent = NotHere(
         why=f"No worker of {toolbox.name!r} that answered has the asset "
-        f"{request.asset!r}; start one that has it."
+        f"{row.request.asset!r}; start one that has it."
     )
-    toolbox.ledger.runs.begin(_row(call, request))
-    note_absence(toolbox, request, absent)
+    toolbox.ledger.runs.begin(row)
+    note_absence(toolbox, row.request, absent)
     return absent
 
 
@@ -118,12 +132,17 @@ def _given(toolbox: Toolbox, plan: Plan, key: str) -> dict[int, Version | None]:
     return {i: found.get(place) for i, place in places.items()}
 
 
-def _missing(plan: Plan, given: dict[int, Version | None]) -> list[str]:
-    target = plan.nodes[plan.target]
+def _without_value(toolbox: Toolbox, job: Job) -> list[int]:
+    """Give the nodes that a run was given and that have no value."""
+    given = any(node.given for node in job.plan.nodes)
+    return toolbox.ledger.runs.absent(job.run.id) if given else []
+
+
+def _missing(plan: Plan, absent: Collection[int]) -> list[str]:
     return [
         plan.nodes[e.node].asset
-        for e in target.edges
-        if not e.optional and e.node in given and given[e.node] is None
+        for e in plan.nodes[plan.target].edges
+        if not e.optional and e.node in absent
     ]
 
 
@@ -140,13 +159,13 @@ def _end_without(
     return Ended(status="failed", error=error.to_data())
 
 
-def _planned(toolbox: Toolbox, job: Job, given: dict[int, Version | None]) -> Planned:
+def _planned(toolbox: Toolbox, job: Job, absent: Sequence[int]) -> Planned:
     millis = toolbox.ledger.runs.durations(
         [f"{toolbox.name}/{n.asset}" for n in job.plan.nodes if not n.given]
     )
     skeleton = planning.make_skeleton(
         job.plan,
         {asset.split("/", 1)[1]: taken for asset, taken in millis.items()},
-        [i for i, version in given.items() if version is None],
+        absent,
     )
     return Planned(skeleton=skeleton, keys=len(job.run.keys))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from flowstone.core.errors import StoreError
@@ -10,6 +11,8 @@ from flowstone.core.events import Event
 from flowstone.core.plan import Node
 from flowstone.io import codecs
 from flowstone.io.base import IOManager, Slot, Stored, StoresMany, TakesEncoded
+from flowstone.io.codecs import Encoded, Encodes
+from flowstone.io.streams import release
 from flowstone.ledger.base import Attempt, Version, Wanted
 from flowstone.steps.moving import Moved, Moves
 from flowstone.steps.toolbox import Job, Toolbox
@@ -43,7 +46,7 @@ class Finished:
     facts: Mapping[str, object]
     reads: Sequence[tuple[str, str]]
     told: Event
-    encoded: codecs.Encoded | None = None
+    encoded: Encoded | None = None
     stored: Stored | None = None
 
 
@@ -85,6 +88,19 @@ class Shelf:
         assert version is not None
         return version.id
 
+    def load_all(
+        self,
+        cells: Mapping[str, tuple[int, int]],
+        hints: Mapping[str, object],
+        held: ExitStack,
+    ) -> dict[str, object]:
+        """Load what a function reads; `held` lets go of the files of it."""
+        inputs: dict[str, object] = {}
+        for name, cell in cells.items():
+            inputs[name] = self.load(cell, hints.get(name))
+            held.callback(release, inputs[name])
+        return inputs
+
     def load(self, cell: tuple[int, int], want: object) -> object:
         """Give a fresh value, decoded as the reader's annotation has it."""
         node = self._job.plan.nodes[cell[0]]
@@ -108,18 +124,16 @@ class Shelf:
 
         Raises:
             NotStorable: it cannot be stored.
+            SourceFailed: it is a stream, and what it reads from failed.
         """
         manager = self.manager(made.node)
         try:
-            if isinstance(manager, TakesEncoded):
-                made.encoded = codecs.encode(value)
-                if len(made.encoded.data) > _IN_MEMORY:
-                    with self._moves.storing(lambda: _sizes([made])):
-                        made.stored = manager.store(made.encoded, self._slot(made))
-                    made.encoded = None
+            ready = _encoded(manager, value)
+            if isinstance(ready, Encoded) and len(ready.data) <= _IN_MEMORY:
+                made.encoded = ready
             else:
                 with self._moves.storing(lambda: _sizes([made])):
-                    made.stored = manager.store(value, self._slot(made))
+                    made.stored = manager.store(ready, self._slot(made))
         except _BAD_VALUE as error:
             raise NotStorable from error
         self.finished[made.wanted.cell] = made
@@ -143,9 +157,9 @@ class Shelf:
         for made, stored in zip(values, found, strict=True):
             made.stored = stored
 
-    def forget(self, cell: tuple[int, int]) -> None:
-        """Give up a value that will not be this run's."""
-        self.finished.pop(cell, None)
+    def forget(self, cell: tuple[int, int]) -> Finished | None:
+        """Give up a value that will not be this run's, if there is one."""
+        return self.finished.pop(cell, None)
 
     def _slot(self, made: Finished) -> Slot:
         return Slot(
@@ -162,6 +176,15 @@ def _moved(made: Finished) -> Moved:
 
 def _sizes(values: Sequence[Finished]) -> list[tuple[Moved, int | None]]:
     return [(_moved(m), m.stored.bytes if m.stored else None) for m in values]
+
+
+def _encoded(manager: IOManager, value: object) -> object:
+    """Encode a value, where its manager takes that; large ones may come as a stream."""
+    if not isinstance(manager, TakesEncoded):
+        return value
+    if isinstance(manager, Encodes):
+        return manager.encode(value)
+    return codecs.encode(value)
 
 
 def stored_of(version: Version) -> Stored:

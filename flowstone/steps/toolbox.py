@@ -14,6 +14,7 @@ from flowstone.core.token import derive_token
 from flowstone.io.base import IOManager
 from flowstone.ledger.base import Dispatch, RunRow
 from flowstone.ledger.sql import SqlLedger
+from flowstone.resources import Patience, Resources
 from flowstone.steps.background import Background
 from flowstone.steps.watch import Flag, Region, Watch
 from flowstone.telemetry import PROCESS, Handlers
@@ -64,8 +65,11 @@ class Toolbox:
         ledger: where facts go.
         io: its IO managers, by name.
         keys: keys that sign tokens, by id; the first one signs.
+        declared: its resources, by name.
+        patience: how long a resource is waited for.
         background: the loop on which `async def` assets run.
         watch: beats for every call, and stops what was cancelled.
+        resources: those of `declared` that are open here.
         telemetry: who is told of what its steps record.
     """
 
@@ -73,13 +77,21 @@ class Toolbox:
     pipeline: Pipeline
     ledger: SqlLedger
     io: Mapping[str, IOManager]
-    keys: Mapping[str, bytes]
+    keys: Mapping[str, bytes] = field(repr=False)
+    declared: Mapping[str, object] = field(
+        default_factory=dict[str, object], repr=False
+    )
+    patience: Patience = field(default_factory=Patience)
     background: Background = field(default_factory=Background)
     watch: Watch = field(default_factory=Watch)
+    resources: Resources = field(init=False)
     telemetry: Handlers = field(default_factory=lambda: Handlers(PROCESS))
     _jobs: OrderedDict[str, Job] = field(default_factory=OrderedDict[str, Job])
     _plans: OrderedDict[str, Plan] = field(default_factory=OrderedDict[str, Plan])
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.resources = Resources(self.declared, self.background.settle, self.patience)
 
     def job(self, run: str) -> Job | None:
         """Give a run and its plan; `None` where it has none (yet)."""
@@ -136,6 +148,7 @@ class Toolbox:
         return derive_token(gate, self.keys)
 
     def close(self) -> None:
-        """Stop what it runs in the background."""
+        """Close its resources, and stop what it runs in the background."""
         self.watch.close()
+        self.resources.close()
         self.background.close()

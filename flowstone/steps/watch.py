@@ -8,6 +8,7 @@ the user's code: never in the middle of a store or of a commit.
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -18,8 +19,8 @@ from flowstone.core.outcome import Cancelled
 
 __all__ = ["Flag", "Region", "Watch"]
 
-_TICK = 0.25
-_BEAT_EVERY = 3.0
+_LOG = logging.getLogger("flowstone")
+_TICK, _PAUSE = 0.25, 5.0
 
 
 class Flag(Protocol):
@@ -37,7 +38,8 @@ class Region:
         self._cancelled = cancelled
         self._lock = threading.Lock()
         self._thread: int | None = None
-        self._since: float | None = None
+        self._raised = False
+        self._due: float | None = None
 
     @contextmanager
     def entered(self) -> Generator[None]:
@@ -47,28 +49,66 @@ class Region:
         try:
             yield
         finally:
-            with self._lock:
-                # What was raised and not yet delivered must not hit a commit.
-                _raise_in(self._thread, None)
-                self._thread = None
+            self.leave()
+
+    def leave(self) -> None:
+        """Say that nobody is in the user's code any more, if anybody was.
+
+        What is raised just when a function ends may hit whatever says so: it has to
+        be said once more, after that.
+        """
+        self._set(None)
+
+    @contextmanager
+    def left(self) -> Generator[None]:
+        """Say that this thread does something that must not be stopped half-way."""
+        thread = self._set(None)
+        try:
+            yield
+        finally:
+            self._set(thread)
+
+    def _set(self, thread: int | None) -> int | None:
+        with self._lock:
+            before, self._thread = self._thread, thread
+            raised, self._raised = self._raised, False
+        if raised and before == threading.get_ident():
+            # What was raised and not yet delivered must not hit a commit.
+            _absorb()
+        return before
 
     def check(self, grace: float) -> None:
         """Stop the user's code where it was told to and went on for too long."""
         if not self._cancelled.is_set():
             return
         now = time.monotonic()
-        self._since = now if self._since is None else self._since
-        if now - self._since < grace:
-            return
+        if self._due is None:
+            self._due = now + grace
         with self._lock:
-            if self._thread is not None:
-                _raise_in(self._thread, Cancelled)
+            if self._thread is not None and now >= self._due:
+                # Not again at once: it would hit whatever the first one has begun.
+                self._due = now + max(grace, _PAUSE)
+                self._raised = True
+                _raise_in(self._thread)
 
 
-def _raise_in(thread: int | None, what: type[BaseException] | None) -> None:
-    if thread is not None:
-        raised = ctypes.py_object(what) if what is not None else None
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+def _raise_in(thread: int) -> None:
+    raised = ctypes.py_object(Cancelled)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+
+
+def _absorb() -> None:
+    """Let what may be about to be raised in this thread be raised here.
+
+    To take it back instead leaves the interpreter looking for it ever after: all that
+    it runs is slower, and what runs under a debugger stands still.
+    """
+    try:
+        _raise_in(threading.get_ident())
+        while True:
+            pass
+    except Cancelled:
+        return
 
 
 class Watch:
@@ -76,10 +116,12 @@ class Watch:
 
     Args:
         grace: how many seconds a cancelled function may go on.
+        beat_every: how many seconds there are between two beats.
     """
 
-    def __init__(self, grace: float = 10.0) -> None:
+    def __init__(self, grace: float = 10.0, *, beat_every: float = 3.0) -> None:
         self._grace = grace
+        self._beat_every = beat_every
         self._lock = threading.Lock()
         self._calls: dict[int, tuple[Callable[[object], None], Region]] = {}
         self._thread: threading.Thread | None = None
@@ -108,13 +150,13 @@ class Watch:
         last = time.monotonic()
         while not self._closing.wait(_TICK):
             now = time.monotonic()
-            due = now - last >= _BEAT_EVERY
+            due = now - last >= self._beat_every
             last = now if due else last
             with self._lock:
                 calls = list(self._calls.values())
             for beat, region in calls:
                 if due:
-                    beat(None)
+                    _beat(beat)
                 region.check(self._grace)
 
     def close(self) -> None:
@@ -122,3 +164,10 @@ class Watch:
         self._closing.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
+
+
+def _beat(beat: Callable[[object], None]) -> None:
+    try:
+        beat(None)
+    except Exception:  # noqa: BLE001 - this thread beats for all the others too
+        _LOG.warning("a heartbeat failed", exc_info=True)

@@ -7,19 +7,22 @@ import inspect
 import pytest
 
 from flowstone.io import IOManager
-from flowstone.testing.io_suite import CHECKS
+from flowstone.testing import io_places, io_streams, io_suite
 
-__all__ = ["io_conformance"]
+__all__ = ["CHECKS", "io_conformance"]
+
+CHECKS = (*io_suite.CHECKS, *io_places.CHECKS, *io_streams.CHECKS)
+"""All that every IO manager promises."""
 
 
 def io_conformance(manager: IOManager) -> None:
     """Run every check of the suite that Flowstone's own managers pass.
 
     What a manager offers beside `store`, `load` and `delete` is checked too. The
-    checks leave a few values behind, in slots that nobody else has.
+    checks leave a few hundred values behind, in slots that nobody else has.
 
     Args:
-        manager: yours, on a store that may be written to.
+        manager: yours, on a store that nobody else writes to meanwhile.
 
     Raises:
         ExceptionGroup: the promises that it does not keep, all at once, each with

@@ -95,7 +95,8 @@ def flowstone_app(request: pytest.FixtureRequest) -> Flowstone:
     `"package.module:name"`; else what the setting `flowstone_app` says. Override it in
     a `conftest.py` to build one.
     """
-    marker = request.node.get_closest_marker("flowstone")
+    node = cast("pytest.Item", request.node)  # pytest gives it no type
+    marker = node.get_closest_marker("flowstone")
     given: tuple[Any, ...] = marker.args if marker is not None else ()
     given = given or tuple(filter(None, [request.config.getini(_INI)]))
     if not given:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from flowstone import Flowstone, Pipeline, ValueNotFound, asset
+from flowstone import (
+    Context,
+    Flowstone,
+    Pipeline,
+    Signal,
+    ValueNotFound,
+    asset,
+)
 
 
 @asset
@@ -93,3 +102,26 @@ async def test_a_value_that_is_not_there_has_no_lineage() -> None:
     async with APP.local() as stone:
         with pytest.raises(ValueNotFound):
             await stone.lineage.upstream(sink)
+
+
+TOKENS: list[str] = []
+
+
+@asset
+def answered(source: int, ctx: Context) -> int | Signal[int]:
+    TOKENS.append(ctx.token)
+    return Signal()
+
+
+async def test_an_answer_was_made_from_what_its_asset_has_read() -> None:
+    """A value that came by a signal has the upstream of the attempt that waited."""
+    async with Flowstone("gated", Pipeline(source, answered)).local() as stone:
+        run = await stone.materialize_all(answered)
+        while not await stone.gates.list():
+            await asyncio.sleep(0.02)
+        await stone.gates.signal(TOKENS[-1], 41)
+        assert await run.result() == 41
+
+        up = await stone.lineage.upstream(answered)
+
+    assert [(e.asset, e.depth) for e in up] == [("source", 1)]

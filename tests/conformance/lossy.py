@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 __all__ = ["Loss", "Wire", "wired"]
 
-Loss = Literal["the commit", "its answer"]
+Loss = Literal["the commit", "its answer", "time"]
 _COMMIT = b"COMMIT\x00"
 
 
@@ -32,6 +32,8 @@ class Wire:
         self._nth = 0
         self.commits = 0
         self.lost = 0
+        self.held = threading.Event()
+        self.go = threading.Event()
 
     @property
     def port(self) -> int:
@@ -39,7 +41,11 @@ class Wire:
         return int(self._listening.getsockname()[1])
 
     def cut(self, loss: Loss, nth: int = 1) -> None:
-        """Lose the nth commit from now on, or what the server answers to it."""
+        """Lose the nth commit from now on, or what the server answers to it.
+
+        Where only time is lost, the commit waits on the wire: `held` tells that it
+        is there, `go` lets it pass.
+        """
         with self._lock:
             self._loss, self._nth, self.commits = loss, nth, 0
 
@@ -72,8 +78,11 @@ class Wire:
         with suppress(OSError):
             while data := client.recv(1 << 16):
                 if _COMMIT in data and self._is_lost():
-                    self._lose(client, server, data)
-                    return
+                    if self._loss != "time":
+                        self._lose(client, server, data)
+                        return
+                    self.held.set()
+                    self.go.wait(30)
                 server.sendall(data)
         _end(client, server)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,19 @@ from hypothesis import strategies as st
 
 import flowstone.io
 from flowstone.io import (
+    S3IO,
     IOManager,
+    ListsLocations,
     MemoryIO,
+    ParquetIO,
     PostgresIO,
     SqliteIO,
     StoresMany,
     TakesEncoded,
     lives_in_process,
 )
-from flowstone.testing.io_suite import CHECKS, round_trip
+from flowstone.testing.conformance import CHECKS
+from flowstone.testing.io_suite import round_trip
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -31,22 +34,6 @@ JSON = st.recursive(
     ),
     max_leaves=20,
 )
-KINDS = ["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.service)]
-
-
-@pytest.fixture(params=KINDS)
-def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IOManager]:
-    """Give a manager of each kind."""
-    match request.param:
-        case "sqlite":
-            with closing(SqliteIO(tmp_path / "values.sqlite")) as sqlite:
-                yield sqlite
-        case "postgres":
-            url: str = request.getfixturevalue("postgres_url")
-            with closing(PostgresIO(url)) as postgres:
-                yield postgres
-        case _:
-            yield MemoryIO()
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -73,7 +60,17 @@ def test_protocols(manager: IOManager) -> None:
     assert isinstance(manager, IOManager)
     assert isinstance(manager, StoresMany)
     assert isinstance(manager, TakesEncoded)
-    assert lives_in_process(manager) is not isinstance(manager, PostgresIO)
+    assert isinstance(manager, ListsLocations)
+
+
+def test_shared(tmp_path: Path) -> None:
+    """Values in a bucket or a database are everyone's; a folder is, where it says so."""
+    url = "postgresql://localhost/shop"
+    shared = [S3IO("shop"), ParquetIO("s3://shop/lake"), PostgresIO(url)]
+    assert not any(lives_in_process(manager) for manager in shared)
+    alone = [MemoryIO(), SqliteIO(tmp_path / "v"), ParquetIO(tmp_path / "lake")]
+    assert all(lives_in_process(manager) for manager in alone)
+    assert not lives_in_process(ParquetIO(tmp_path / "lake", shared=True))
 
 
 def test_silence_counts_as_shared() -> None:
@@ -82,21 +79,22 @@ def test_silence_counts_as_shared() -> None:
 
 
 def test_public_names() -> None:
-    """All that is public can be imported, in the order of the alphabet."""
+    """All that is public can be imported."""
     names = flowstone.io.__all__
-    assert names == sorted(names) == dir(flowstone.io)
+    assert sorted(names) == dir(flowstone.io)
     assert all(hasattr(flowstone.io, name) for name in names)
     assert not hasattr(flowstone.io, "Nothing")
 
 
 def test_importing_costs_nothing() -> None:
-    """Importing the package brings neither SQLAlchemy nor pyarrow nor pydantic."""
+    """Importing the package, or making a manager, brings no library it does not need."""
     code = (
         "import sys, flowstone.io\n"
-        "heavy = {'sqlalchemy', 'pyarrow', 'psycopg', 'pydantic'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-        "flowstone.io.MemoryIO\n"
-        "heavy = {'sqlalchemy', 'pyarrow', 'psycopg'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+        "some = {'sqlalchemy', 'pyarrow', 'psycopg', 'boto3', 'pandas', 'polars'}\n"
+        "assert not {*some, 'pydantic'} & set(sys.modules)\n"
+        "flowstone.io.MemoryIO()\n"
+        "flowstone.io.S3IO('shop').encode({'a': [1]})\n"
+        "flowstone.io.ParquetIO('s3://shop/lake').encode({'a': [1]})\n"
+        "assert not some & set(sys.modules), some & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,12 @@ import pytest
 from psycopg import sql
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from flowstone.core.errors import CodecError, ConfigurationError, ValueNotFound
+from flowstone.core.errors import (
+    CodecError,
+    ConfigurationError,
+    StoreError,
+    ValueNotFound,
+)
 from flowstone.io import PostgresIO, SqliteIO
 from flowstone.testing.io_suite import new_slot, round_trip
 
@@ -85,6 +91,9 @@ def test_sqlite_wants_a_file(path: str) -> None:
     "table",
     [
         "x; drop table y",
+        "a-b",
+        "a;b",
+        "1a",
         "1abc",
         "a.b.c",
         "",
@@ -99,12 +108,14 @@ def test_sqlite_wants_a_file(path: str) -> None:
     ],
 )
 def test_io_08_bad_table_names(table: str) -> None:
-    """IO-08: what is not an identifier, with at most one schema, is no table."""
+    """IO-08, SEC-01: what is no identifier, with at most one schema, is no table."""
     with pytest.raises(ConfigurationError, match="cannot be the name of a table"):
         PostgresIO("postgresql://localhost/shop", table=table)
 
 
-@pytest.mark.parametrize("table", ["public.my_table", "_a1", "Order", "x" * 63])
+@pytest.mark.parametrize(
+    "table", ["a", "s.t", "public.my_table", "_a1", "Order", "x" * 63]
+)
 def test_io_08_good_table_names(table: str) -> None:
     """IO-08: an identifier is accepted, one schema before it too."""
     assert table in repr(PostgresIO("postgresql://localhost/shop", table=table))
@@ -274,6 +285,23 @@ def test_unreachable_database_is_the_drivers_error() -> None:
         manager.store("private", new_slot())
     assert "hunter2" not in str(caught.value)
     assert "private" not in str(caught.value)
+
+
+@pytest.mark.service
+def test_a_refused_value_is_not_quoted(postgres_url: str) -> None:
+    """Where a version has another value, none of many is stored, and none is quoted."""
+    with closing(PostgresIO(postgres_url)) as manager:
+        slot = new_slot()
+        stored = manager.store("private 1", slot)
+        values = [("private 2", slot), ("private 3", new_slot())]
+        for some in (values, values[:1]):
+            with pytest.raises(StoreError, match="a version never changes") as caught:
+                manager.store_many(some)
+            told = "".join(traceback.format_exception(caught.value))
+            assert "private" not in told
+            assert "70726976617465" not in told  # as Postgres writes bytes
+        assert list(manager.list_locations()) == [(stored.location, stored.bytes)]
+    assert stored.location in str(caught.value)
 
 
 @pytest.mark.service

@@ -201,6 +201,7 @@ def test_a_run_that_was_ended_is_not_ended_again(book: Book) -> None:
     assert version is not None
     book.end(who)
 
+    book.commit(who, Commit(release=True, end_run=True))
     refused = book.commit(
         who, Commit(reusing=[(taken, version)], release=True, end_run=True)
     )

@@ -146,6 +146,19 @@ def test_lost_workers_are_counted_for_a_cell_that_was_alone(book: Book) -> None:
     assert book.states(who) == ["lost", "lost", "lost", "broken", "open"]
 
 
+def test_lost_workers_are_counted_in_a_row(book: Book) -> None:
+    """A cell that is asked again and again loses a worker now and then, unharmed."""
+    who, raw = book.run(), book.want("raw")
+    for dispatch in range(1, 8):
+        asked = who._replace(dispatch=dispatch)
+        book.claim(asked, raw)
+        second = asked._replace(attempt=2)
+        found = book.claim(second, raw)
+        snoozed = book.ending(raw, found, "snoozed")
+        book.commit(second, Commit(ending=[snoozed], release=True))
+        assert found.lost == 1
+
+
 def test_a_pack_that_is_given_up_holds_nothing(book: Book) -> None:
     """What a store or a database has broken is free at once for others."""
     one, two, raw = book.run("one"), book.run("two"), book.want("raw")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -56,6 +57,24 @@ def test_whoever_settles_takes_the_claim_as_any_step_does(book: Book) -> None:
     assert busy == (maker.run, "")
     assert book.current_id("raw") == published
     assert book.count(claims) == 0
+
+
+def test_what_an_answer_brings_was_made_from_what_was_read(book: Book) -> None:
+    """The value of a gate has the inputs of the attempt that waited, and its own."""
+    who, raw = book.run(), book.want("raw")
+    held = replace(book.holding(raw, book.claim(who, raw)), reads=[("a", "v1")])
+    book.commit(who, Commit(holding=[held], release=True))
+    settling = book.want("raw", gate="g")
+
+    book.make(who._replace(dispatch=2), settling, {"b": "v2", "a": "v1"})
+
+    found = book.current("raw")
+    assert found is not None
+    members = "SELECT parameter, version FROM flowstone_input_members WHERE inputs = :i"
+    assert book.ask(f"{members} ORDER BY place", i=found.inputs) == [
+        ("a", "v1"),
+        ("b", "v2"),
+    ]
 
 
 def test_an_answer_decides_once(book: Book) -> None:

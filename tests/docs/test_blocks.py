@@ -11,6 +11,7 @@ import ast
 import asyncio
 import inspect
 import logging
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -26,6 +27,15 @@ from flowstone.cli.main import main
 from tests.docs.pages import PAGES, ROOT, Block, blocks, name_of
 
 PYTHON = [p for p in PAGES if any(b.language == "python" for b in blocks(p))]
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Forget what a page sets in the environment."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def _compiled(page: Path, block: Block) -> CodeType:

@@ -107,7 +107,10 @@ async def on_temporal(
         suffix: of the app's name, so that what it made before is another app's.
     """
     module = load(example)
-    app = Flowstone(f"{module.app.name}{suffix}", module.app.pipeline)
+    own = module.app
+    app = Flowstone(
+        f"{own.name}{suffix}", own.pipeline, io=own.io, resources=own.resources
+    )
     async with _served(app, address), app.connect(address, packs=packs) as stone:
         await module.main(stone)
         return await _look(stone)

@@ -26,15 +26,18 @@ from flowstone import (
 )
 from flowstone.core.events import KINDS
 from flowstone.core.messages import Status
-from flowstone.settings import Settings
+from flowstone.settings import Setting, Settings
 from flowstone.steps.points import POINTS
 from flowstone.testing import plugin
 from flowstone.views import Audit, Gates, Lineage, Runs, StatusWord
 from tests.house.source import ROOT, modules
-from workers.settings import WorkerSettings
 
 REFERENCE = ROOT / "docs" / "reference"
 EMPTY = timedelta(0)
+OF_TESTS = {
+    *("FLOWSTONE_CRASH_AT", "FLOWSTONE_FREEZE_AT"),
+    *("FLOWSTONE_TEST_DSN", "FLOWSTONE_DEMO_COUNTS"),
+}
 
 
 def page(name: str) -> str:
@@ -96,14 +99,27 @@ def test_every_setting_is_explained() -> None:
     read = {
         name
         for module in modules("flowstone", "workers")
-        for name in re.findall(r"\bFLOWSTONE_[A-Z_]*[A-Z]\b", module.text)
+        for name in re.findall(r"\bFLOWSTONE_[A-Z0-9_]*[A-Z]\b", module.text)
     }
-    read |= {f"FLOWSTONE_WORKER_{name.upper()}" for name in WorkerSettings.model_fields}
-    said = set(re.findall(r"FLOWSTONE_[A-Z_]*[A-Z]", page("settings")))
+    said = set(re.findall(r"FLOWSTONE_[A-Z0-9_]*[A-Z]", page("settings")))
 
     assert "FLOWSTONE_LEDGER_URL" in read
     assert sorted(read - said) == []
     assert Settings.from_env({}).budget == 200  # as the page says
+
+
+def test_every_setting_is_in_one_place() -> None:
+    """Whatever variable some module reads, `flowstone config` shows."""
+    read = {
+        name
+        for module in modules("flowstone", "workers")
+        for name in re.findall(r"[\"'](FLOWSTONE_[A-Z0-9_]*[A-Z])[\"']", module.text)
+    }
+    shown: list[Setting] = Settings.shown(environ={})
+
+    assert len(shown) > 10
+    assert sorted(read - {s.name for s in shown} - OF_TESTS) == []
+    assert all(s.about for s in shown)
 
 
 def test_every_status_is_explained() -> None:

@@ -287,3 +287,20 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
     assert left == set()
     assert again.process.returncode == 0
     assert err.endswith("stopped\n")
+
+
+def test_an_s3_is_served_where_it_is_asked_for(dev: Dev, tmp_path: Path) -> None:
+    """`--s3` serves one beside the others, and tells where; else there is none."""
+    assert dev.facts["s3"] is None
+    place = ("--temporal", dev.facts["temporal"], "--ledger-url", dev.facts["ledger"])
+    found = _dev(tmp_path, *place, "--s3")
+    try:
+        told = found.environment
+        assert told["FLOWSTONE_S3_ENDPOINT"] == found.facts["s3"]
+        assert {name for name in told if name.startswith("FLOWSTONE_S3_")} == {
+            *("FLOWSTONE_S3_ENDPOINT", "FLOWSTONE_S3_REGION", "FLOWSTONE_S3_BUCKET"),
+            *("FLOWSTONE_S3_ACCESS_KEY", "FLOWSTONE_S3_SECRET_KEY"),
+        }
+    finally:
+        found.process.terminate()
+        found.process.communicate(timeout=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,8 +19,8 @@ APP = "tests.apps.crashy:app"
 
 
 @pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    return f"t-{abs(hash(request.node.name)) % 10**8}"
+def name() -> str:
+    return f"t-{secrets.token_hex(4)}"
 
 
 @pytest.fixture

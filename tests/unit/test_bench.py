@@ -7,9 +7,15 @@ import pytest
 
 from dev.benchmarks.plan_once import source_of
 from dev.benchmarks.planning import Measure
-from dev.benchmarks.report import as_json, as_table
+from dev.benchmarks.report import (
+    as_json,
+    as_table,
+    values_as_json,
+    values_as_table,
+)
 from dev.benchmarks.shapes import SHAPES, app
 from dev.benchmarks.stats import Series, compare, is_valid, per_second
+from dev.benchmarks.values import Need
 
 
 def _compared(target: float | None = 0.5):
@@ -76,3 +82,15 @@ def test_a_generated_module_is_valid_and_connected() -> None:
     functions = ast.parse(source_of(500)).body[1:]
     assert len(functions) == 501
     assert len({ast.unparse(f) for f in functions}) == 501
+
+
+def test_values_of_any_size_are_compared() -> None:
+    """A target holds above a mebibyte alone, and memory is told beside the ratios."""
+    need = Need(name="s3/store a file", streamed=1024, mib=150.0)
+    assert need.reached
+    found = json.loads(values_as_json([_compared()], [need]))
+    assert found["s3/store a file"]["ratio"] == 0.75
+    assert found["chain"]["ratio"] == 0.5
+    told = values_as_table([_compared()], [need])
+    assert "1024 MiB as a stream" in told
+    assert "target 200: reached" in told

@@ -6,7 +6,7 @@ FlowstoneError
 │                       BadCompanion · BadPartition
 ├── RunError            AssetFailed · UpstreamFailed · UpstreamMissing · ScatterFailed
 │                       BranchFailed · ApprovalRejected · GateTimedOut · RunCancelled
-│                       WorkerLost
+│                       WorkerLost · ResourceUnavailable
 ├── StoreError          ValueNotFound · CodecError
 ├── LookupFailed        UnknownRun · UnknownGate · UnknownSchedule  (also LookupError)
 ├── Refused             AlreadyRunning · AlreadyDecided · OutOfDate · RunClosed
@@ -47,6 +47,7 @@ from flowstone.core.errors.run import (
     AssetFailed,
     BranchFailed,
     GateTimedOut,
+    ResourceUnavailable,
     RunCancelled,
     RunError,
     ScatterFailed,
@@ -87,6 +88,7 @@ __all__ = [
     "NotSupported",
     "OutOfDate",
     "Refused",
+    "ResourceUnavailable",
     "RunCancelled",
     "RunClosed",
     "RunError",

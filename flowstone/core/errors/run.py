@@ -14,6 +14,7 @@ __all__ = [
     "AssetFailed",
     "BranchFailed",
     "GateTimedOut",
+    "ResourceUnavailable",
     "RunCancelled",
     "RunError",
     "ScatterFailed",
@@ -160,6 +161,31 @@ class GateTimedOut(RunError):
             f"{at(self.asset, self.partition)} waited {self.waited_seconds:g} s for a "
             "signal that did not come. Give Signal(timeout=...) more time, or decide "
             "in .on_timeout."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class ResourceUnavailable(RunError):
+    """A resource did not open, however often it was tried.
+
+    `error_type` and `error` are those of its setup; `details` has the traceback.
+    """
+
+    asset: str
+    partition: str = "-"
+    resource: str = ""
+    error_type: str = ""
+    error: str = ""
+    attempts: int = 1
+    details: str = ""
+
+    def _say(self) -> str:
+        times = f" in {self.attempts} attempts" if self.attempts > 1 else ""
+        why = ": ".join(filter(None, (self.error_type, self.error.rstrip("."))))
+        return (
+            f"{at(self.asset, self.partition)} was not called: its resource "
+            f"{self.resource!r} did not open{times}: {why}. `flowstone doctor` tells "
+            "how it is now."
         )
 
 

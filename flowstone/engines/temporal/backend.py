@@ -23,8 +23,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from flowstone.core.errors import AlreadyRunning
+from flowstone.core.health import Component
 from flowstone.core.messages import Backfill, Materialize
-from flowstone.engines.temporal.connect import connect_client
+from flowstone.engines.temporal.health import (
+    attributes_health,
+    temporal_health,
+    workers_health,
+)
 from flowstone.engines.temporal.ids import (
     ASSET,
     MEMO_HASH,
@@ -57,17 +62,6 @@ class TemporalBackend:
         self._toolbox = toolbox
         self._first: dict[str, str] = {}
         self._attributes = True
-
-    @staticmethod
-    async def connect(
-        toolbox: Toolbox, address: str | None, namespace: str | None
-    ) -> TemporalBackend:
-        """Connect to Temporal.
-
-        Raises:
-            ConfigurationError: it does not answer.
-        """
-        return TemporalBackend(toolbox, await connect_client(address, namespace))
 
     async def start(self, flow: Materialize | Backfill, run: RunRow) -> str:
         """Start a workflow, or join the one that has its id."""
@@ -105,7 +99,8 @@ class TemporalBackend:
             self._attributes = False
             _LOG.warning(
                 "Temporal does not know the search attributes FlowstoneAsset and "
-                "FlowstonePartition; runs go on without. Create both, of type Keyword."
+                "FlowstonePartition; runs go on without. `flowstone doctor --register` "
+                "creates both."
             )
             await self._start(flow, run)
             return
@@ -170,7 +165,7 @@ class TemporalBackend:
             return False
         return (await found.memo()).get(MEMO_RUN) == run.id
 
-    async def ring(self, workflow: str, gate: str) -> None:
+    async def ring(self, workflow: str, gate: str) -> bool:
         """Signal a workflow; one that is gone hears nothing."""
         handle = self.client.get_workflow_handle(workflow)
         try:
@@ -178,6 +173,8 @@ class TemporalBackend:
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
+            return False
+        return True
 
     async def cancel(self, run: RunRow) -> None:
         """Ask the workflow to stop."""
@@ -191,6 +188,15 @@ class TemporalBackend:
             return None
         space = quote(self.client.namespace, safe="")
         return f"{base}/namespaces/{space}/workflows/{quote(run.workflow, safe='')}"
+
+    async def health(self) -> list[Component]:
+        """Ask the server, and who serves the app's queue."""
+        found = await asyncio.gather(
+            temporal_health(self.client),
+            attributes_health(self.client),
+            workers_health(self.client, task_queue(self._toolbox.name)),
+        )
+        return list(found)
 
     async def close(self) -> None:
         """Let go; Temporal's client closes with its last reference."""
@@ -215,14 +221,17 @@ def _summary(run: RunRow) -> str:
 
 def _details(run: RunRow) -> str:
     request = run.request
+    many = request.verb == "backfill"
     rows = {
         "verb": request.verb,
         "asset": f"{request.pipeline}/{request.asset}",
-        "partition": request.key[:200] or "-",
+        **({"partitions": request.keys} if many else {}),
+        **({"partition": request.key[:200]} if request.key else {}),
         "policy": request.policy,
         "run": run.id,
         "asked by": run.actor,
     }
+    # an em space, as Temporal's page leaves nothing between two columns
     return "\n".join(
-        ["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())]
+        ["| | |", "|---|---|", *(f"| {k}\N{EM SPACE} | {v} |" for k, v in rows.items())]
     )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from temporalio import workflow
 
 from flowstone.core.messages import Ended, Flow, Shard, ShardEnded, Step
+from flowstone.core.report import shard_summary
 from flowstone.engines.temporal.ids import (
     BEAT_TIMEOUT,
     FOREVER,
@@ -58,7 +59,7 @@ class TemporalEngine:
             id=f"{workflow.info().workflow_id}/{name}",
             result_type=ShardEnded if isinstance(flow, Shard) else Ended,
             cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-            static_summary=name,
+            static_summary=(shard_summary(flow) if isinstance(flow, Shard) else name),
         )
         return cast("R", found)
 
@@ -76,9 +77,12 @@ class TemporalEngine:
         return workflow.now()
 
     def show(self, details: Callable[[], str]) -> None:
-        """Set the details on the workflow's page."""
-        if not workflow.unsafe.is_replaying():
-            workflow.set_current_details(details()[:_DETAILS])
+        """Set the details on the workflow's page.
+
+        On a replay too: a run that ended, or waits for a week, is in no worker's cache,
+        and the page asks the one that replays it.
+        """
+        workflow.set_current_details(details()[:_DETAILS])
 
     @property
     def history_full(self) -> bool:

@@ -23,6 +23,7 @@ from flowstone.core.errors import (
     NotSupported,
     OutOfDate,
     Refused,
+    ResourceUnavailable,
     RunCancelled,
     RunClosed,
     RunError,
@@ -138,6 +139,20 @@ SAID: list[tuple[FlowstoneError, str]] = [
         GateTimedOut(asset="a", partition="k", waited_seconds=1.5),
         "'a' @ k waited 1.5 s for a signal that did not come. "
         "Give Signal(timeout=...) more time, or decide in .on_timeout.",
+    ),
+    (
+        ResourceUnavailable(
+            asset="a", resource="db", error_type="OSError", error="It is down."
+        ),
+        "'a' was not called: its resource 'db' did not open: OSError: It is down. "
+        "`flowstone doctor` tells how it is now.",
+    ),
+    (
+        ResourceUnavailable(
+            asset="a", partition="k", resource="db", error_type="OSError", attempts=3
+        ),
+        "'a' @ k was not called: its resource 'db' did not open in 3 attempts: "
+        "OSError. `flowstone doctor` tells how it is now.",
     ),
     (RunCancelled(run_id="r1"), "Run 'r1' was cancelled."),
     (RunCancelled(reason="Ended by hand."), "Ended by hand."),

@@ -33,6 +33,8 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"version": 2}, "version must be text, not 2"),
     ({"volatile": "yes"}, "volatile must be True or False, not 'yes'"),
     ({"tags": "sales"}, "tags must be a mapping of texts"),
+    ({"resources": "warehouse"}, "must be a list of the names of resources"),
+    ({"resources": [7]}, r"must be a list of the names of resources, not \[7\]"),
     ({"colour": 1, "age": 2}, "takes no keyword age, colour"),
 ]
 
@@ -76,7 +78,6 @@ def test_what_has_no_name_can_be_given_one() -> None:
 
 
 LATER: list[dict[str, object]] = [
-    {"resources": ["warehouse"]},
     {"queue": "gpu"},
     {"priority": 1},
     {"pool": "db"},
@@ -97,7 +98,6 @@ def test_what_is_not_built_yet_is_refused(keyword: dict[str, object]) -> None:
 def test_what_asks_for_nothing_is_taken() -> None:
     """The defaults of what is not built yet may be written."""
     found = asset(
-        resources=[],
         queue=None,
         priority=3,
         pool=None,

@@ -176,6 +176,19 @@ def test_an_asset_with_a_timeout_goes_alone() -> None:
     assert make_skeleton(plan, {}).alone == [0]
 
 
+def test_an_asset_with_resources_goes_alone() -> None:
+    """What asks for a resource has an activity of its own, and asks for it once."""
+
+    @asset(resources=["warehouse", "cache", "warehouse"])
+    def lent() -> int:
+        return 1
+
+    plan = make_plan("shop", Pipeline(lent), "lent", upstream=True)
+
+    assert make_skeleton(plan, {}).alone == [0]
+    assert lent.options.resources == ("warehouse", "cache")
+
+
 def test_durations_are_known_or_not() -> None:
     """A skeleton has how long each asset took of late, and -1 where nobody knows."""
     plan = make_plan("shop", SHOP, "elsewhere", upstream=True)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from flowstone.core.messages import Busy, NotHere, Produced, Raised, Request
+from flowstone.core.messages import (
+    Busy,
+    NotHere,
+    Produced,
+    Raised,
+    Request,
+    Shard,
+    ShardEnded,
+)
 from flowstone.core.order import Order
-from flowstone.core.plan import Skeleton
-from flowstone.core.report import describe, summary
+from flowstone.core.plan import Rule, Skeleton
+from flowstone.core.report import describe, describe_shards, shard_summary, summary
 from flowstone.core.state import RunState
 from flowstone.core.table import State
 from tests.unit.core.driven import CHAIN, FAN, driven
@@ -21,7 +30,13 @@ REQUEST = Request(
     pipeline="shop",
     asset="report",
     key="2025-01-15",
+    keys=9,
 )
+SHARDS = [
+    Shard(request=REQUEST, number=n, first=4 * n, count=4 + n, parallel=1, common="")
+    for n in (0, 1)
+]
+NOW = datetime(2025, 1, 15, tzinfo=UTC)
 LONG = skeleton({f"an_asset_with_quite_a_long_name_{i}": [] for i in range(9)})
 
 
@@ -37,10 +52,10 @@ def order(*cells: int, gates: bool = False) -> Order:
     ("cells", "first", "count", "text"),
     [
         ((0, 1, 2), 0, 1, "raw → cleaned → report @ 2025-01-15"),
-        ((1,), 0, 2, "cleaned @ key 0"),
-        ((1, 4), 0, 2, "cleaned @ keys 0 to 1"),
-        ((3, 4, 5), 7, 2, "raw → cleaned → report @ key 8"),
-        ((1,), 7, 1, "cleaned @ key 7"),
+        ((1,), 0, 2, "cleaned @ key 1 of 9"),
+        ((1, 4), 0, 2, "cleaned @ keys 1 to 2 of 9"),
+        ((3, 4, 5), 7, 2, "raw → cleaned → report @ key 9 of 9"),
+        ((1,), 7, 1, "cleaned @ key 8 of 9"),
     ],
 )
 def test_an_order_is_named_by_its_assets_and_keys(
@@ -55,6 +70,47 @@ def test_an_order_is_named_by_its_assets_and_keys(
 def test_a_run_without_a_key_names_none() -> None:
     """An asset without partitions is named alone."""
     assert summary(state(skeleton(CHAIN)), order(0)) == "raw"
+
+
+def test_what_has_no_key_names_none() -> None:
+    """An asset that every key reads as it is is named without the run's key."""
+    plan = replace(skeleton(CHAIN), single=(0,))
+    found = state(plan, key="2025-01-15")
+
+    assert summary(found, order(0)) == "raw"
+    assert summary(found, order(0, 1)) == "raw → cleaned @ 2025-01-15"
+
+
+def test_a_further_attempt_says_so() -> None:
+    """An activity that tries an asset again says which attempt it is."""
+    retried = replace(skeleton({"report": []}), rules=(Rule(attempts=3),))
+    found = state(retried, key="2025-01-15")
+    (first,) = found.orders(NOW, 1)
+    assert summary(found, first) == "report @ 2025-01-15"
+    found.fold(first, [Raised(after=0)], NOW)
+    (again,) = found.orders(NOW, 1)
+
+    assert summary(found, again) == "report @ 2025-01-15, attempt 2"
+
+
+def test_a_shard_is_named_by_its_keys() -> None:
+    """A part of a backfill says which of the keys are its own, counted from one."""
+    assert shard_summary(SHARDS[0]) == "report @ keys 1 to 4 of 9"
+
+
+def test_a_backfill_tells_how_its_shards_stand() -> None:
+    """A backfill's page tells how many keys are done, and which part has failures."""
+    ended = {0: ShardEnded(number=0, table="", failed=1)}
+
+    assert describe_shards(SHARDS, ended).splitlines() == [
+        "**4 of 9 keys done**: 1 failed",
+        "",
+        "| keys | state | |",
+        "|:---|:---|:---|",
+        "| 1 to 4\N{EM SPACE} | ✓ ended\N{EM SPACE} | ✗ 1 failed |",
+        "| 5 to 9\N{EM SPACE} | ▶ running\N{EM SPACE} |  |",
+    ]
+    assert describe_shards(SHARDS, {}).startswith("**0 of 9 keys done**\n")
 
 
 def test_the_asking_of_a_gate_is_told_from_the_making() -> None:
@@ -90,15 +146,16 @@ def test_people_see_what_goes_on_first() -> None:
     run.fold(left, Busy(owner="r0"))
 
     assert describe(run.state).splitlines() == [
-        "1 waits for upstream, 1 running, 1 made by another run, 1 made, 1 failed",
+        "**2 of 5 done**: 1 waits for upstream, 1 running, 1 made by another run, "
+        "1 made, 1 failed",
         "",
         "| asset | state | |",
-        "|---|---|---|",
-        "| left | made by another run | run r0 is making it |",
-        "| right | running |  |",
-        "| rest | failed |  |",
-        "| report | waits for upstream |  |",
-        "| raw | made |  |",
+        "|:---|:---|:---|",
+        "| left\N{EM SPACE} | ⏸ made by another run\N{EM SPACE} | run r0 is making it |",
+        "| right\N{EM SPACE} | ▶ running\N{EM SPACE} |  |",
+        "| rest\N{EM SPACE} | ✗ failed\N{EM SPACE} |  |",
+        "| report\N{EM SPACE} | waits for upstream\N{EM SPACE} |  |",
+        "| raw\N{EM SPACE} | ✓ made\N{EM SPACE} |  |",
     ]
 
 
@@ -109,13 +166,13 @@ def test_every_state_has_words() -> None:
     found.table[:] = bytes(State)
     text = describe(found)
 
-    assert sum(f"| n{s} |" in text for s in State) == len(State) - 1
+    assert sum(f"| n{s}\N{EM SPACE} |" in text for s in State) == len(State) - 1
     assert "elsewhere" not in text
 
 
 def test_a_stretch_of_keys_names_the_key() -> None:
     """Where there are several keys, each row says of which it is."""
-    assert "| raw @ key 7 | ready |  |" in describe(
+    assert "| raw @ key 7\N{EM SPACE} | ready\N{EM SPACE} |  |" in describe(
         state(skeleton(CHAIN), first=6, count=2)
     )
 
@@ -134,6 +191,6 @@ def test_a_note_cannot_break_the_table() -> None:
     run.answer(NotHere(why=f"a | b\nc {'x' * 300}"))
     row = describe(run.state).splitlines()[-1]
 
-    assert row.startswith("| report | asleep | a ¦ b c xxx")
+    assert row.startswith("| report\N{EM SPACE} | ⏸ asleep\N{EM SPACE} | a ¦ b c xxx")
     assert row.endswith("x… |")
     assert len(row) < 160

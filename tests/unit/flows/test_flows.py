@@ -75,9 +75,18 @@ def test_people_see_how_things_stand() -> None:
 
     shown = play(Materialize(request=request()), script).shown
 
-    assert shown[0].startswith("3 running")
-    assert "| cleaned | asleep |  |" in shown[1]
-    assert shown[-1].startswith("3 made")
+    assert shown[0].startswith("**0 of 3 done**: 3 running")
+    assert "| cleaned\N{EM SPACE} | ⏸ asleep\N{EM SPACE} |  |" in shown[1]
+    assert shown[-1].startswith("**3 of 3 done**: 3 made")
+
+
+def test_people_see_how_far_a_backfill_is() -> None:
+    """While it runs, a backfill offers a table of its stretches of keys."""
+    shown = play(*BACKFILLS["backfill"]).shown
+
+    tables = [text for text in shown if "| keys |" in text]
+    assert tables[0].startswith("**0 of 5 keys done**")
+    assert tables[-1].startswith("**5 of 5 keys done**")
 
 
 def test_people_see_that_no_worker_has_the_asset() -> None:

@@ -272,6 +272,7 @@ def _make_gates() -> None:
         sa.Column("winner", NAME, nullable=False),
         sa.Column("payload", TEXT),
         sa.Column("seen", sa.Boolean, nullable=False),
+        sa.Column("inputs", NAME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="flowstone_gates_pkey"),
     )
     op.create_table(
