@@ -14,6 +14,7 @@ from sqlalchemy import Delete, Select, bindparam, delete, select, update
 from sqlalchemy.sql.dml import ReturningDelete
 
 from flowstone.ledger.base import Dispatch, Holding, Wanted
+from flowstone.ledger.batch import Answer, Batch
 from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.fences import draw_fence, keep_above
 from flowstone.ledger.outbox import ring
@@ -23,14 +24,20 @@ from flowstone.ledger.turn import Turn
 __all__ = [
     "Claim",
     "Place",
+    "ask_claims",
+    "ask_claims_of_run",
+    "claims_of",
     "free",
     "free_run",
     "hold",
+    "let_go",
     "lock_claims",
     "release",
     "renew",
+    "ring_those",
     "seize",
     "take",
+    "wait_for",
 ]
 
 Place = tuple[str, str]
@@ -69,18 +76,13 @@ class Claim:
 
 
 def take(
-    turn: Turn, who: Dispatch, wanted: Sequence[Wanted]
-) -> dict[Place, int | tuple[str, str]]:
+    send: Batch, turn: Turn, who: Dispatch, wanted: Sequence[Wanted], fence: int
+) -> Answer:
     """Take the claims of cells that are free, or that an earlier dispatch left.
 
     Returns:
-        For each (asset, key) the fence it was taken with, or who has it: the run,
-        and the gate at which it waits (empty where it is being made).
+        The (asset, key) of those that were taken; `wait_for` the others.
     """
-    if not wanted:
-        return {}
-    fence = draw_fence(turn)
-    ordered = sorted(wanted, key=_place)
     rows = [
         {
             "asset": w.asset,
@@ -93,18 +95,9 @@ def take(
             "policy": _policy(w),
             "taken_at": turn.at,
         }
-        for w in ordered
+        for w in sorted(wanted, key=_place)
     ]
-    mine = turn.dialect.insert_returning(
-        turn.conn, claims, rows, _TAKE, ("asset", "key")
-    )
-    found: dict[Place, int | tuple[str, str]] = {
-        (str(asset), str(key)): fence for asset, key in mine
-    }
-    others = [_place(w) for w in ordered if _place(w) not in found]
-    if others:
-        found |= _owners(turn, who, others, fence)
-    return found
+    return send.insert(claims, rows, _TAKE, ("asset", "key"))
 
 
 def _place(wanted: Wanted) -> Place:
@@ -118,10 +111,15 @@ def _policy(wanted: Wanted) -> str:
     return "missing" if wanted.reusable else "always"
 
 
-def _owners(
+def wait_for(
     turn: Turn, who: Dispatch, places: Sequence[Place], fence: int
 ) -> dict[Place, tuple[str, str]]:
-    """Tell who has the claims, and be told when they are free."""
+    """Tell who has claims, and be told when they are free.
+
+    Returns:
+        For each who has it: the run, and the gate at which it waits (empty where it is
+        being made).
+    """
     rows = turn.conn.execute(
         select(
             claims.c.asset, claims.c.key, claims.c.run, claims.c.gate, claims.c.fence
@@ -206,12 +204,21 @@ def renew(turn: Turn, who: Dispatch, fence: int, seen: int) -> int:
 
 def lock_claims(turn: Turn, who: Dispatch) -> dict[Place, Claim]:
     """Lock the claims of a dispatch."""
-    rows = turn.conn.execute(turn.dialect.prepared(_lock), who._asdict())
+    with turn.together() as send:
+        locked = ask_claims(send, who)
+    return claims_of(locked)
+
+
+def ask_claims(send: Batch, who: Dispatch) -> Answer:
+    """Ask for the claims of a dispatch, and lock them."""
+    return send.ask(_lock, who._asdict())
+
+
+def claims_of(answer: Answer) -> dict[Place, Claim]:
+    """Read what `ask_claims` found."""
     return {
-        (r.asset, r.key): Claim(
-            fence=r.fence, attempt=r.attempt, held=r.gate is not None
-        )
-        for r in rows
+        (asset, key): Claim(fence=fence, attempt=attempt, held=gate is not None)
+        for asset, key, fence, attempt, gate in answer.rows()
     }
 
 
@@ -263,6 +270,20 @@ def free(
         locked: its claims, as `lock_claims` gave them.
         only: which of them; by default all.
     """
+    with turn.together() as send:
+        rung = let_go(send, turn, who, locked, only=only)
+    ring_those(turn, rung)
+
+
+def let_go(
+    send: Batch,
+    turn: Turn,
+    who: Dispatch,
+    locked: Mapping[Place, Claim],
+    *,
+    only: Collection[Place] | None = None,
+) -> Answer:
+    """Do what `free` does; `ring_those` is to follow."""
     freed = [
         place
         for place, claim in locked.items()
@@ -270,29 +291,44 @@ def free(
         and not claim.held
         and (only is None or place in only)
     ]
-    _let_go(turn, freed)
+    return _let_go(send, turn, freed)
 
 
-def free_run(turn: Turn, run: str) -> None:
-    """Let go of all that a run has claimed, gates included, and of its waiting."""
-    query = (
-        select(claims.c.asset, claims.c.key)
-        .where(claims.c.run == run)
-        .order_by(claims.c.asset, claims.c.key)
-    )
-    found = turn.conn.execute(turn.dialect.locked(query))
-    _let_go(turn, [(asset, key) for asset, key in found])
-    turn.conn.execute(delete(waiters).where(waiters.c.run == run))
+def ring_those(turn: Turn, waiting: Answer) -> None:
+    """Ring whoever waited for claims that were let go, once each."""
+    ring(turn, sorted({(workflow, run) for workflow, run in waiting.rows()}))
 
 
-def _let_go(turn: Turn, places: Sequence[Place]) -> None:
-    """Delete claims that are locked, and ring those that wait for them, once each."""
+def free_run(turn: Turn, places: Sequence[Place]) -> None:
+    """Let go of claims that are locked, gates included."""
+    with turn.together() as send:
+        waiting = _let_go(send, turn, places)
+    ring_those(turn, waiting)
+
+
+def ask_claims_of_run(send: Batch, run: str) -> Answer:
+    """Ask for the (asset, key) of all that a run has claimed, lock them, wait no more."""
+    found = send.ask(_lock_run, {"of": run})
+    send.ask(_wait_no_more, {"of": run})
+    return found
+
+
+def _lock_run(dialect: Dialect) -> Select[*tuple[Any, ...]]:
+    query = select(claims.c.asset, claims.c.key).where(claims.c.run == bindparam("of"))
+    return dialect.locked(query.order_by(claims.c.asset, claims.c.key))
+
+
+def _wait_no_more(_: Dialect) -> Delete:
+    return delete(waiters).where(waiters.c.run == bindparam("of"))
+
+
+def _let_go(send: Batch, turn: Turn, places: Sequence[Place]) -> Answer:
+    """Delete claims that are locked; give those that wait for them."""
     if not places:
-        return
+        return Answer.empty()
     parameters = turn.dialect.pairs_as("places", places)
-    turn.conn.execute(turn.dialect.prepared(_delete), parameters)
-    rung = turn.conn.execute(turn.dialect.prepared(_take_waiters), parameters)
-    ring(turn, sorted({(workflow, run) for workflow, run in rung}))
+    send.ask(_delete, parameters)
+    return send.ask(_take_waiters, parameters)
 
 
 def _delete(dialect: Dialect) -> Delete:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import Delete, Select, Update, bindparam, delete, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from flowstone.core.errors import FlowstoneError
 from flowstone.core.events import BackfillStopped, Event, GateCancelled, RunStopped
 from flowstone.ledger.audit import write_audit
 from flowstone.ledger.base import LIVE
-from flowstone.ledger.claims import free_run
+from flowstone.ledger.batch import Answer, Batch
+from flowstone.ledger.claims import ask_claims_of_run, free_run
+from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.rows import error_text, event_of, event_row
 from flowstone.ledger.schema import attempts, events, gates, outbox, runs
 from flowstone.ledger.turn import Turn
 
-__all__ = ["Locked", "close_run", "lock_run", "recorded_end"]
+__all__ = ["Locked", "ask_run", "close_run", "lock_run", "recorded_end", "run_of"]
 
 _MILLI = timedelta(milliseconds=1)
 _STOPS = ("flowstone.run.stop", "flowstone.backfill.stop")
@@ -43,6 +47,22 @@ class Locked:
 
 def lock_run(turn: Turn, run: str) -> Locked | None:
     """Lock a run's row, if there is one; before its claims, as whoever opens does."""
+    with turn.together() as send:
+        asked = ask_run(send, run)
+    return run_of(asked)
+
+
+def ask_run(send: Batch, run: str) -> Answer:
+    """Ask for a run's row, and lock it."""
+    return send.ask(_lock, {"of": run})
+
+
+def run_of(answer: Answer) -> Locked | None:
+    """Read what `ask_run` found."""
+    return next((Locked(**found) for found in answer.records()), None)
+
+
+def _lock(dialect: Dialect) -> Select[*tuple[Any, ...]]:
     query = select(
         runs.c.id,
         runs.c.status,
@@ -51,9 +71,8 @@ def lock_run(turn: Turn, run: str) -> Locked | None:
         runs.c.key,
         runs.c.actor,
         runs.c.started_at,
-    ).where(runs.c.id == run)
-    row = turn.conn.execute(turn.dialect.locked(query)).mappings().first()
-    return None if row is None else Locked(**row)
+    ).where(runs.c.id == bindparam("of"))
+    return dialect.locked(query)
 
 
 def close_run(
@@ -70,34 +89,65 @@ def close_run(
     Returns:
         The events that were recorded: `news`, and those of the end.
     """
-    conn, at = turn.conn, turn.at
-    conn.execute(
+    at = turn.at
+    with turn.together() as send:
+        end = {"to": status, "error": error_text(error), "reason": reason}
+        send.ask(_end, {"of": run.id, "at": at, **end})
+        claimed = ask_claims_of_run(send, run.id)
+        left = send.ask(_abandon, {"of": run.id, "at": at})
+        send.ask(_lose, {"of": run.id, "at": at})
+        send.ask(_hush, {"of": run.id})
+    free_run(turn, [(asset, key) for asset, key in claimed.rows()])
+    told = [replace(event, at=event.at or at) for event in news]
+    told += [_left(run, *gate, at=at) for gate in left.rows()]
+    told.append(_stop(run, status, at))
+    with turn.together() as send:
+        send.insert(events, [event_row(event, at) for event in told])
+        write_audit(
+            turn,
+            f"run.{status}",
+            [run.id],
+            actor=run.actor,
+            run=run.id,
+            data={"reason": reason},
+        )
+    return told
+
+
+def _end(_: Dialect) -> Update:
+    return (
         update(runs)
-        .where(runs.c.id == run.id)
-        .values(status=status, ended_at=at, error=error_text(error), reason=reason)
+        .where(runs.c.id == bindparam("of"))
+        .values(
+            status=bindparam("to"),
+            ended_at=bindparam("at"),
+            error=bindparam("error"),
+            reason=bindparam("reason"),
+        )
     )
-    free_run(turn, run.id)
+
+
+def _abandon(_: Dialect) -> ReturningUpdate[*tuple[Any, ...]]:
     # An answer that nobody has seen will not be seen any more.
     unseen = or_(gates.c.state == "waiting", ~gates.c.seen)
-    left = conn.execute(
+    return (
         update(gates)
-        .where(gates.c.run == run.id, unseen, gates.c.state != "abandoned")
-        .values(state="abandoned", decided_at=at)
+        .where(gates.c.run == bindparam("of"), unseen, gates.c.state != "abandoned")
+        .values(state="abandoned", decided_at=bindparam("at"))
         .returning(gates.c.id, gates.c.asset, gates.c.key)
-    ).all()
-    conn.execute(
-        update(attempts)
-        .where(attempts.c.run == run.id, attempts.c.state == "open")
-        .values(state="lost", ended_at=at)
     )
-    conn.execute(delete(outbox).where(outbox.c.run == run.id))
-    told = [replace(event, at=event.at or at) for event in news]
-    told += [_left(run, *gate, at=at) for gate in left]
-    told.append(_stop(run, status, at))
-    turn.dialect.insert(conn, events, [event_row(event, at) for event in told])
-    data = {"reason": reason}
-    write_audit(turn, f"run.{status}", [run.id], actor=run.actor, run=run.id, data=data)
-    return told
+
+
+def _lose(_: Dialect) -> Update:
+    return (
+        update(attempts)
+        .where(attempts.c.run == bindparam("of"), attempts.c.state == "open")
+        .values(state="lost", ended_at=bindparam("at"))
+    )
+
+
+def _hush(_: Dialect) -> Delete:
+    return delete(outbox).where(outbox.c.run == bindparam("of"))
 
 
 def recorded_end(turn: Turn, run: str) -> list[Event]:

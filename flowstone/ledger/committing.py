@@ -11,15 +11,23 @@ from flowstone.core.events import Event
 from flowstone.ledger.attempts import end_attempts
 from flowstone.ledger.audit import write_audit
 from flowstone.ledger.base import Commit, Committed, Dispatch, Making, Wanted
+from flowstone.ledger.batch import Answer
 from flowstone.ledger.cells import At, is_made, read_cells, settle_cells
-from flowstone.ledger.claims import Claim, Place, free, lock_claims
-from flowstone.ledger.closing import close_run, lock_run, recorded_end
+from flowstone.ledger.claims import (
+    Claim,
+    Place,
+    ask_claims,
+    claims_of,
+    let_go,
+    ring_those,
+)
+from flowstone.ledger.closing import ask_run, close_run, recorded_end, run_of
 from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.gates import open_gates
 from flowstone.ledger.rows import event_row
 from flowstone.ledger.schema import attempts, events, runs
 from flowstone.ledger.turn import Turn
-from flowstone.ledger.versions import add_versions
+from flowstone.ledger.versions import add_versions, held_reads
 
 __all__ = ["commit_pack", "find_commit"]
 
@@ -33,26 +41,33 @@ def commit_pack(
     conn: Connection, dialect: Dialect, who: Dispatch, pipeline: str, commit: Commit
 ) -> Committed:
     """Commit a pack within a transaction; see `Packs.commit`."""
-    turn = Turn.take(conn, dialect, pipeline)
-    # The run's row comes before its claims, as it does for whoever else ends it.
-    run = lock_run(turn, who.run) if commit.end_run else None
-    locked = lock_claims(turn, who)
+    with dialect.together(conn) as send:
+        at = send.clock()
+        # The run's row comes before its claims, as it does for whoever else ends it.
+        asked = ask_run(send, who.run) if commit.end_run else Answer.empty()
+        mine = ask_claims(send, who)
+    turn = Turn(conn=conn, dialect=dialect, pipeline=pipeline, at=at())
+    run, locked = run_of(asked), claims_of(mine)
     verdicts = _verdicts(turn, who, commit, locked)
     if run is not None and not run.live:
         verdicts |= {w.cell: "superseded" for w, _ in commit.reusing}
     good = _accepted(commit, verdicts)
-    add_versions(turn, who, good.making)
-    settle_cells(turn, who.run, good)
-    end_attempts(turn, commit, verdicts)
+    held = held_reads(turn, good.making)
     open_gates(turn, who, good.holding)
-    if good.making:
-        _write_audit(turn, who, good.making)
-    free(turn, who, locked, only=_consumed(good, locked))
-    if run is not None and run.live and set(verdicts.values()) <= _GOOD:
-        told = close_run(turn, run, "succeeded", news=good.news)
-    else:
-        told = good.news
-        dialect.insert(conn, events, [event_row(e, turn.at) for e in told])
+    ends = run if set(verdicts.values()) <= _GOOD else None
+    told = good.news
+    with turn.together() as send:
+        add_versions(turn, who, good.making, held)
+        settle_cells(turn, who.run, good)
+        end_attempts(turn, commit, verdicts)
+        if good.making:
+            _write_audit(turn, who, good.making)
+        waiting = let_go(send, turn, who, locked, only=_consumed(good, locked))
+        if ends is None or not ends.live:
+            send.insert(events, [event_row(e, turn.at) for e in told])
+    ring_those(turn, waiting)
+    if ends is not None and ends.live:
+        told = close_run(turn, ends, "succeeded", news=told)
     return Committed(verdicts=verdicts, news=told)
 
 

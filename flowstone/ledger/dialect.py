@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Self, TypeVar, cast
 
 from sqlalchemy import (
@@ -21,6 +21,8 @@ from sqlalchemy import (
     Table,
 )
 from sqlalchemy.exc import DBAPIError
+
+from flowstone.ledger.batch import Batch
 
 __all__ = ["Dialect", "Query", "Row", "tail"]
 
@@ -60,6 +62,14 @@ class Dialect(ABC):
         """Open a transaction that only reads."""
         with self.engine.connect() as conn:
             yield conn
+
+    @abstractmethod
+    def together(self, conn: Connection) -> AbstractContextManager[Batch]:
+        """Send statements together, within a transaction.
+
+        Answers can be read once the context is left. What is executed on the connection
+        meanwhile goes along, and must not be asked for rows.
+        """
 
     @abstractmethod
     def fence(self, conn: Connection) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -23,16 +24,18 @@ from flowstone.ledger.attempts import (
     lose_attempts,
 )
 from flowstone.ledger.base import LIVE, Claimed, Dispatch, Opened, Version, Wanted
+from flowstone.ledger.batch import Answer, Batch
 from flowstone.ledger.cells import At, Cells, is_held, is_made, read_cells
-from flowstone.ledger.claims import Place, free, lock_claims, renew, take
+from flowstone.ledger.claims import Place, free, lock_claims, renew, take, wait_for
 from flowstone.ledger.dialect import Dialect
-from flowstone.ledger.schema import attempts, run_nodes, runs
+from flowstone.ledger.rows import version_of
+from flowstone.ledger.schema import attempts, run_nodes, runs, versions
 from flowstone.ledger.turn import Turn
 from flowstone.ledger.versions import (
     Pointer,
-    read_fences,
-    read_pointers,
-    versions_by_id,
+    ask_fences,
+    ask_pointers,
+    pointers_of,
 )
 
 __all__ = ["open_pack"]
@@ -50,28 +53,60 @@ def open_pack(
     rerun: bool,
 ) -> Opened:
     """Open a pack within a transaction; see `Packs.open`."""
-    status = _status(conn, dialect, who.run)
+    with dialect.together(conn) as send:
+        asked = send.ask(_ask_status, {"of": who.run})
+        at, fence = send.clock(), send.fence()
+    status = next((str(found) for (found,) in asked.rows()), "forgotten")
     if status not in LIVE:
-        return Opened(closed=status or "forgotten")
-    turn = Turn.take(conn, dialect, pipeline)
+        return Opened(closed=status)
+    turn = Turn(conn=conn, dialect=dialect, pipeline=pipeline, at=at())
     lost = lose_attempts(turn, who, wanted) if who.attempt > 1 else {}
     if rerun:
         return _rerun(turn, who, wanted)
-    taken = take(turn, who, wanted)
-    # What follows is read with the claims in hand: whoever had them has committed.
-    cells, late = _read(turn, who, wanted)
-    current = _pointers(turn, wanted)
-    taken = _above(turn, who, taken, current)
+    taken, seen = _take(turn, who, wanted, fence())
+    taken = _above(turn, who, taken, seen.pointers)
     found = [
-        _known(w, cells, late) or _judge(w, taken, current, pipeline, lost)
+        _known(w, seen) or _judge(w, taken, seen.pointers, pipeline, lost)
         for w in wanted
     ]
     begin_attempts(turn, who, wanted, found)
-    return Opened(cells=found, inputs=_inputs(turn, wanted, cells))
+    return Opened(cells=found, inputs=_inputs(wanted, seen))
 
 
-def _status(conn: Connection, dialect: Dialect, run: str) -> str | None:
-    return conn.execute(dialect.prepared(_ask_status), {"of": run}).scalar()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What was found with the claims in hand: whoever had them has committed.
+
+    Attributes:
+        cells: how cells and their inputs are settled.
+        late: the cells that a later attempt of the dispatch has overtaken.
+        pointers: what readers see of what is wanted.
+        inputs: the versions that the run has of what is read, by id.
+    """
+
+    cells: Cells
+    late: set[At]
+    pointers: Mapping[Place, Pointer]
+    inputs: Mapping[str, Version]
+
+
+def _take(
+    turn: Turn, who: Dispatch, wanted: Sequence[Wanted], fence: int
+) -> tuple[Mapping[Place, int | tuple[str, str]], _Seen]:
+    """Take claims, or have those who have them ring; and look at what there is."""
+    with turn.together() as send:
+        mine = take(send, turn, who, wanted, fence)
+        look = _look(send, turn, who, wanted)
+    taken: dict[Place, int | tuple[str, str]] = {
+        (str(asset), str(key)): fence for asset, key in mine.rows()
+    }
+    places = sorted({(w.asset, w.key) for w in wanted} - taken.keys())
+    if places:
+        taken |= wait_for(turn, who, places, fence)
+        # Whoever let go of one before it was waited for rings nobody: look again.
+        with turn.together() as send:
+            look = _look(send, turn, who, wanted)
+    return taken, look()
 
 
 def _ask_status(dialect: Dialect) -> Select[str]:
@@ -83,16 +118,20 @@ def _rerun(turn: Turn, who: Dispatch, wanted: Sequence[Wanted]) -> Opened:
     """Let go of everything, and tell what is settled."""
     locked = lock_claims(turn, who)
     cells = read_cells(turn, who.run, {w.cell for w in wanted})
-    found = [_known(w, cells, set()) or Claimed() for w in wanted]
+    seen = _Seen(cells=cells, late=set(), pointers={}, inputs={})
+    found = [_known(w, seen) or Claimed() for w in wanted]
     left = [w for w, c in zip(wanted, found, strict=True) if not c.settled]
     leave_attempts(turn, who, left)
     free(turn, who, locked)
     return Opened(cells=found)
 
 
-def _read(turn: Turn, who: Dispatch, wanted: Sequence[Wanted]) -> tuple[Cells, set[At]]:
-    """Read how cells and their inputs are settled, and which were overtaken."""
-    places = {w.cell for w in wanted} | {i for w in wanted for i in w.inputs}
+def _look(
+    send: Batch, turn: Turn, who: Dispatch, wanted: Sequence[Wanted]
+) -> Callable[[], _Seen]:
+    """Ask for all that is said of cells and of what they read."""
+    read = {i for w in wanted for i in w.inputs}
+    places = {w.cell for w in wanted} | read
     parameters = {
         **who._asdict(),
         "nodes": sorted({n for n, _ in places}),
@@ -100,10 +139,38 @@ def _read(turn: Turn, who: Dispatch, wanted: Sequence[Wanted]) -> tuple[Cells, s
         "my_nodes": sorted({w.node for w in wanted}),
         "my_keys": sorted({w.key_number for w in wanted}),
     }
+    asked = send.ask(_ask_cells, parameters)
+    inputs = Answer.empty()
+    if read:
+        parameters = {
+            "run": who.run,
+            "nodes": sorted({n for n, _ in read}),
+            "keys": sorted({k for _, k in read}),
+        }
+        inputs = send.ask(_ask_inputs, parameters)
+    # Of what is made anyway, only how new it is.
+    good = [(w.asset, w.key) for w in wanted if w.reusable]
+    anew = [(w.asset, w.key) for w in wanted if not w.reusable]
+    shown, fences = ask_pointers(send, turn, good), ask_fences(send, turn, anew)
+
+    def seen() -> _Seen:
+        cells, late = _told_apart(asked)
+        versions = map(version_of, inputs.records())
+        return _Seen(
+            cells=cells,
+            late=late,
+            pointers=pointers_of(shown, fences),
+            inputs={v.id: v for v in versions},
+        )
+
+    return seen
+
+
+def _told_apart(asked: Answer) -> tuple[Cells, set[At]]:
+    """Tell cells that are settled from those that were overtaken."""
     cells: dict[At, tuple[int, str | None]] = {}
     late: set[At] = set()
-    rows = turn.conn.execute(turn.dialect.prepared(_ask_cells), parameters)
-    for node, key, state, version in rows:
+    for node, key, state, version in asked.rows():
         if state == _OVERTAKEN:
             late.add((node, key))
         else:
@@ -137,20 +204,26 @@ def _ask_cells(dialect: Dialect) -> CompoundSelect[*tuple[Any, ...]]:
     return settled.union_all(overtaking)
 
 
-def _pointers(turn: Turn, wanted: Sequence[Wanted]) -> Mapping[Place, Pointer]:
-    """Read what readers see now, and of what is made anyway only how new that is."""
-    good = [(w.asset, w.key) for w in wanted if w.reusable]
-    anew = [(w.asset, w.key) for w in wanted if not w.reusable]
-    return {**read_fences(turn, anew), **read_pointers(turn, good)}
+def _ask_inputs(dialect: Dialect) -> Select[*tuple[Any, ...]]:
+    joined = run_nodes.join(versions, run_nodes.c.version == versions.c.id)
+    return (
+        select(versions)
+        .select_from(joined)
+        .where(
+            run_nodes.c.run == bindparam("run"),
+            dialect.listed(run_nodes.c.key_number, "keys"),
+            dialect.listed(run_nodes.c.node, "nodes"),
+        )
+    )
 
 
-def _known(wanted: Wanted, cells: Cells, late: set[At]) -> Claimed | None:
+def _known(wanted: Wanted, seen: _Seen) -> Claimed | None:
     """Tell what is settled without being made."""
-    if is_made(wanted, cells):
+    if is_made(wanted, seen.cells):
         return Claimed(made=True)
-    if is_held(wanted, cells):
+    if is_held(wanted, seen.cells):
         return Claimed(held=True)
-    return Claimed(superseded=True) if wanted.cell in late else None
+    return Claimed(superseded=True) if wanted.cell in seen.late else None
 
 
 def _above(
@@ -189,12 +262,12 @@ def _judge(
     return Claimed(attempt=attempt, lost=lost.get(wanted.cell, 0))
 
 
-def _inputs(
-    turn: Turn, wanted: Sequence[Wanted], cells: Cells
-) -> dict[At, Version | None]:
-    """Read the versions that this run made, or took, of what is read."""
-    read = {i: cells[i] for w in wanted for i in w.inputs if i in cells}
-    ids = {i: version for i, (_, version) in read.items() if version is not None}
+def _inputs(wanted: Sequence[Wanted], seen: _Seen) -> dict[At, Version | None]:
+    """Give the versions that this run made, or took, of what is read."""
+    read = {i: seen.cells[i] for w in wanted for i in w.inputs if i in seen.cells}
     absent = {i: None for i, (state, _) in read.items() if state == State.BYPASSED}
-    found = versions_by_id(turn.conn, turn.dialect, ids.values())
-    return absent | {i: found[v] for i, v in ids.items() if v in found}
+    return absent | {
+        i: seen.inputs[version]
+        for i, (_, version) in read.items()
+        if version is not None and version in seen.inputs
+    }

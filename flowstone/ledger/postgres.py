@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 import psycopg
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
-    Boolean,
     Column,
     ColumnElement,
     Connection,
     Engine,
-    Integer,
     Table,
-    TextClause,
     any_,
     bindparam,
     create_engine,
@@ -30,10 +26,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.types import Text
 
-from flowstone.ledger.dialect import Dialect, Query, Row, tail
-from flowstone.ledger.schema import Instant
+from flowstone.ledger.batch import Batch
+from flowstone.ledger.dialect import Dialect, Query, Row
+from flowstone.ledger.wire import Sent, Wording, driver
 
 __all__ = ["Postgres"]
 
@@ -77,6 +73,37 @@ class Postgres(Dialect):
 
     def __init__(self, url: URL) -> None:
         super().__init__(_engine(url))
+        self.wording = Wording(self)
+
+    @contextmanager
+    def begin(self) -> Generator[Connection]:
+        """Open a transaction; the driver's own errors are told as others are."""
+        with super().begin() as conn, self._told(conn):
+            yield conn
+
+    @contextmanager
+    def reading(self) -> Generator[Connection]:
+        """Open a transaction that only reads, with errors told as others are."""
+        with super().reading() as conn, self._told(conn):
+            yield conn
+
+    @contextmanager
+    def _told(self, conn: Connection) -> Generator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            lost = driver(conn).closed
+            if lost:
+                conn.invalidate(error)
+            raise DBAPIError.instance(
+                None, None, error, psycopg.Error, connection_invalidated=lost
+            ) from error
+
+    @contextmanager
+    def together(self, conn: Connection) -> Generator[Batch]:
+        """Send statements in one pipeline of the driver's."""
+        with driver(conn).pipeline():
+            yield Sent(conn, self.wording)
 
     def fence(self, conn: Connection) -> int:
         """Draw from the sequence."""
@@ -98,8 +125,7 @@ class Postgres(Dialect):
         self, conn: Connection, table: Table, rows: Sequence[Row], conflict: str = ""
     ) -> None:
         """Insert by one statement over arrays."""
-        if rows:
-            conn.execute(*self._statement(table, rows, conflict, ()))
+        Sent(conn, self.wording).insert(table, rows, conflict)
 
     def insert_returning(
         self,
@@ -110,17 +136,8 @@ class Postgres(Dialect):
         returning: Sequence[str],
     ) -> list[tuple[object, ...]]:
         """Insert by one statement over arrays, and read what took effect."""
-        if not rows:
-            return []
-        found = conn.execute(*self._statement(table, rows, conflict, returning))
-        return [tuple(row) for row in found]
-
-    def _statement(
-        self, table: Table, rows: Sequence[Row], conflict: str, returning: Sequence[str]
-    ) -> tuple[TextClause, dict[str, list[object]]]:
-        names = tuple(rows[0])
-        statement = _unnest(table, names, conflict, tuple(returning))
-        return statement, {n: [row[n] for row in rows] for n in names}
+        found = Sent(conn, self.wording).insert(table, rows, conflict, returning)
+        return [tuple(row) for row in found.rows()]
 
     def among(
         self, what: Column[object], values: Sequence[object]
@@ -218,24 +235,3 @@ def _prepare(connection: psycopg.Connection, _: ConnectionPoolEntry) -> None:
     """
     connection.execute(_END_IDLE)
     connection.commit()
-
-
-@lru_cache(maxsize=256)
-def _unnest(
-    table: Table, names: tuple[str, ...], conflict: str, returning: tuple[str, ...]
-) -> TextClause:
-    arrays = ", ".join(f"CAST(:{n} AS {_array(table.c[n])})" for n in names)
-    columns = ", ".join(names)
-    sql = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays})"  # noqa: S608
-    return text(sql + tail(conflict, returning))
-
-
-def _array(column: Column[object]) -> str:
-    kinds: dict[type[object], str] = {
-        Text: "text[]",
-        BigInteger: "bigint[]",
-        Integer: "integer[]",
-        Boolean: "boolean[]",
-        Instant: "timestamptz[]",
-    }
-    return kinds[type(column.type)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, RowMapping, func, select
 
@@ -101,7 +102,7 @@ def run_of(row: RowMapping) -> RunRow:
     )
 
 
-def version_of(row: RowMapping) -> Version:
+def version_of(row: Mapping[Any, Any]) -> Version:
     """Give the version that a row has."""
     data = _columns(row)
     names = {f.name for f in fields(Version)}
@@ -146,6 +147,6 @@ def event_row(event: Event, at: datetime) -> dict[str, object]:
     }
 
 
-def _columns(row: RowMapping) -> dict[str, object]:
+def _columns(row: Mapping[Any, Any]) -> dict[str, object]:
     """Give the columns of a row by their names."""
     return dict(row)

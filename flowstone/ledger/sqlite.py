@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from sqlalchemy import (
@@ -25,6 +26,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from flowstone.ledger.batch import Answer, Batch, Build
 from flowstone.ledger.dialect import Dialect, Query, Row, tail
 
 __all__ = ["Sqlite"]
@@ -65,6 +67,11 @@ class Sqlite(Dialect):
                 conn.exec_driver_sql("ROLLBACK")
                 raise
             conn.exec_driver_sql("COMMIT")
+
+    @contextmanager
+    def together(self, conn: Connection) -> Generator[Batch]:
+        """Do one after the other: a file is not far."""
+        yield _AtOnce(self, conn)
 
     def fence(self, conn: Connection) -> int:
         """Draw from the one row of a table."""
@@ -159,6 +166,48 @@ class Sqlite(Dialect):
         """Say no: there is no connection between this process and a file."""
         del error
         return False
+
+
+class _AtOnce(Batch):
+    """Does what it is given at once."""
+
+    def __init__(self, dialect: Sqlite, conn: Connection) -> None:
+        self._dialect = dialect
+        self._conn = conn
+
+    def ask(self, build: Build, parameters: Mapping[str, object]) -> Answer:
+        """Execute it."""
+        found = self._conn.execute(self._dialect.prepared(build), dict(parameters))
+        if not found.returns_rows:
+            return Answer.empty()
+        names, rows = list(found.keys()), found.all()
+        return Answer(lambda: rows, names)
+
+    def insert(
+        self,
+        table: Table,
+        rows: Sequence[Row],
+        conflict: str = "",
+        returning: Sequence[str] = (),
+    ) -> Answer:
+        """Insert them."""
+        if not returning:
+            self._dialect.insert(self._conn, table, rows, conflict)
+            return Answer.empty()
+        found = self._dialect.insert_returning(
+            self._conn, table, rows, conflict, returning
+        )
+        return Answer(lambda: found, returning)
+
+    def clock(self) -> Callable[[], datetime]:
+        """Ask this process."""
+        now = datetime.now(UTC)
+        return lambda: now
+
+    def fence(self) -> Callable[[], int]:
+        """Draw it."""
+        drawn = self._dialect.fence(self._conn)
+        return lambda: drawn
 
 
 def _engine(url: URL) -> Engine:

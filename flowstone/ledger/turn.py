@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from flowstone.ledger.batch import Batch
 from flowstone.ledger.dialect import Dialect
-from flowstone.ledger.rows import clock
 
 __all__ = ["Turn"]
 
@@ -32,4 +33,10 @@ class Turn:
     @staticmethod
     def take(conn: Connection, dialect: Dialect, pipeline: str) -> Turn:
         """Begin one now, by the database's clock."""
-        return Turn(conn=conn, dialect=dialect, pipeline=pipeline, at=clock(conn))
+        with dialect.together(conn) as send:
+            at = send.clock()
+        return Turn(conn=conn, dialect=dialect, pipeline=pipeline, at=at())
+
+    def together(self) -> AbstractContextManager[Batch]:
+        """Send statements together; see `Dialect.together`."""
+        return self.dialect.together(self.conn)

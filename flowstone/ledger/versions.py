@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from flowstone.ledger.base import Dispatch, Making, Version
+from flowstone.ledger.batch import Answer, Batch
 from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.rows import dump, version_of
 from flowstone.ledger.schema import gates, input_members, pointers, versions
@@ -19,10 +20,12 @@ __all__ = [
     "Pointer",
     "add_inputs",
     "add_versions",
+    "ask_fences",
+    "ask_pointers",
     "current_versions",
+    "held_reads",
     "input_set",
-    "read_fences",
-    "read_pointers",
+    "pointers_of",
     "versions_by_id",
 ]
 
@@ -45,33 +48,34 @@ class Pointer:
     fence: int
 
 
-def read_pointers(
-    turn: Turn, places: Collection[tuple[str, str]]
-) -> dict[tuple[str, str], Pointer]:
-    """Read the pointers of (asset, key) pairs, with the versions they show."""
+def ask_pointers(
+    send: Batch, turn: Turn, places: Collection[tuple[str, str]]
+) -> Answer:
+    """Ask for the pointers of (asset, key) pairs, with the versions they show."""
     if not places:
-        return {}
-    parameters = turn.dialect.pairs_as("places", places)
-    rows = turn.conn.execute(
-        turn.dialect.prepared(_ask_pointers), parameters
-    ).mappings()
-    return {
+        return Answer.empty()
+    return send.ask(_ask_pointers, turn.dialect.pairs_as("places", places))
+
+
+def ask_fences(send: Batch, turn: Turn, places: Collection[tuple[str, str]]) -> Answer:
+    """Ask for the pointers of (asset, key) pairs, without the versions they show."""
+    if not places:
+        return Answer.empty()
+    return send.ask(_ask_fences, turn.dialect.pairs_as("places", places))
+
+
+def pointers_of(shown: Answer, fences: Answer) -> dict[tuple[str, str], Pointer]:
+    """Read what `ask_pointers` and `ask_fences` found."""
+    bare = {
+        (asset, key): Pointer(version=None, fence=fence)
+        for asset, key, fence in fences.rows()
+    }
+    return bare | {
         (r["at_asset"], r["at_key"]): Pointer(
             version=None if r["id"] is None else version_of(r), fence=r["at_fence"]
         )
-        for r in rows
+        for r in shown.records()
     }
-
-
-def read_fences(
-    turn: Turn, places: Collection[tuple[str, str]]
-) -> dict[tuple[str, str], Pointer]:
-    """Read the pointers of (asset, key) pairs, without the versions they show."""
-    if not places:
-        return {}
-    parameters = turn.dialect.pairs_as("places", places)
-    rows = turn.conn.execute(turn.dialect.prepared(_ask_fences), parameters)
-    return {(r.asset, r.key): Pointer(version=None, fence=r.fence) for r in rows}
 
 
 def _ask_fences(dialect: Dialect) -> Select[*tuple[Any, ...]]:
@@ -123,9 +127,20 @@ def _ask_versions(dialect: Dialect) -> Select[*tuple[Any, ...]]:
     return select(versions).where(dialect.listed(versions.c.id, "ids"))
 
 
-def add_versions(turn: Turn, who: Dispatch, good: Sequence[Making]) -> None:
-    """Write versions and what each was made from, and show them to readers."""
-    held = _held_reads(turn, [m.wanted.gate for m in good if m.wanted.gate])
+def add_versions(
+    turn: Turn,
+    who: Dispatch,
+    good: Sequence[Making],
+    held: Mapping[str, Sequence[tuple[str, str]]],
+) -> None:
+    """Write versions and what each was made from, and show them to readers.
+
+    Args:
+        turn: the transaction.
+        who: the dispatch that made them.
+        good: what it made.
+        held: what `held_reads` gave for their gates.
+    """
     reads = {
         m.wanted.cell: list(dict.fromkeys((*held.get(m.wanted.gate, ()), *m.reads)))
         for m in good
@@ -162,10 +177,9 @@ def add_inputs(turn: Turn, sets: Sequence[Sequence[tuple[str, str]]]) -> None:
     turn.dialect.insert(turn.conn, input_members, rows, "DO NOTHING")
 
 
-def _held_reads(
-    turn: Turn, gates_settled: Sequence[str]
-) -> dict[str, list[tuple[str, str]]]:
+def held_reads(turn: Turn, good: Sequence[Making]) -> dict[str, list[tuple[str, str]]]:
     """Read what had been read by attempts that waited at gates."""
+    gates_settled = [m.wanted.gate for m in good if m.wanted.gate]
     found: dict[str, list[tuple[str, str]]] = {}
     if gates_settled:
         query = (
