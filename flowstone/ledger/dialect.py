@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import Self, TypeVar, cast
 
 from sqlalchemy import (
@@ -70,6 +71,10 @@ class Dialect(ABC):
         Answers can be read once the context is left. What is executed on the connection
         meanwhile goes along, and must not be asked for rows.
         """
+
+    @abstractmethod
+    def now(self) -> ColumnElement[datetime]:
+        """Say the time of the statement's execution, by the clock that rows bear."""
 
     @abstractmethod
     def fence(self, conn: Connection) -> int:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
+    bindparam,
     case,
     delete,
     exists,
@@ -24,6 +27,7 @@ from sqlalchemy import update as change
 
 from flowstone.ledger.base import LIVE, RunRow
 from flowstone.ledger.database import Database
+from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.rows import clock, run_of
 from flowstone.ledger.schema import attempts, claims, outbox, runs
 from flowstone.ledger.turn import Turn
@@ -96,13 +100,11 @@ class Outbox:
 
     def due(self, pipeline: str, limit: int = 100) -> list[Bell]:
         """Take bells that are due; each is put off, or deleted if it rings but once."""
-        with self._database.reading() as conn:
-            # Most looks find nothing: they should not cost a writing transaction.
-            waiting = select(outbox.c.seq).where(
-                outbox.c.pipeline == pipeline, outbox.c.due_at <= clock(conn)
-            )
-            if conn.execute(waiting.limit(1)).first() is None:
-                return []
+        # Most looks find nothing: they should cost as little as one can.
+        with self._database.reading() as conn, self._dialect.together(conn) as send:
+            waiting = send.ask(_ask_due, {"of": pipeline})
+        if not waiting.rows():
+            return []
         return self._database.transact(lambda conn: self._due(conn, pipeline, limit))
 
     def _due(self, conn: Connection, pipeline: str, limit: int) -> list[Bell]:
@@ -178,6 +180,13 @@ class Outbox:
         query = select(runs).where(runs.c.pipeline == pipeline, runs.c.status.in_(LIVE))
         with self._database.reading() as conn:
             return [run_of(row) for row in conn.execute(query).mappings()]
+
+
+def _ask_due(dialect: Dialect) -> Select[*tuple[Any, ...]]:
+    due = outbox.c.due_at <= dialect.now()
+    return (
+        select(outbox.c.seq).where(outbox.c.pipeline == bindparam("of"), due).limit(1)
+    )
 
 
 def _waits_in_vain(at: datetime, idle: timedelta) -> ColumnElement[bool]:

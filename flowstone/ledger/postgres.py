@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import psycopg
 from sqlalchemy import (
@@ -104,6 +105,10 @@ class Postgres(Dialect):
         """Send statements in one pipeline of the driver's."""
         with driver(conn).pipeline():
             yield Sent(conn, self.wording)
+
+    def now(self) -> ColumnElement[datetime]:
+        """Ask the server's clock."""
+        return func.clock_timestamp()
 
     def fence(self, conn: Connection) -> int:
         """Draw from the sequence."""

@@ -28,6 +28,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from flowstone.ledger.batch import Answer, Batch, Build
 from flowstone.ledger.dialect import Dialect, Query, Row, tail
+from flowstone.ledger.schema import Instant
 
 __all__ = ["Sqlite"]
 
@@ -72,6 +73,10 @@ class Sqlite(Dialect):
     def together(self, conn: Connection) -> Generator[Batch]:
         """Do one after the other: a file is not far."""
         yield _AtOnce(self, conn)
+
+    def now(self) -> ColumnElement[datetime]:
+        """Ask this process's clock."""
+        return bindparam(None, callable_=_now, type_=Instant())
 
     def fence(self, conn: Connection) -> int:
         """Draw from the one row of a table."""
@@ -168,6 +173,10 @@ class Sqlite(Dialect):
         return False
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class _AtOnce(Batch):
     """Does what it is given at once."""
 
@@ -201,7 +210,7 @@ class _AtOnce(Batch):
 
     def clock(self) -> Callable[[], datetime]:
         """Ask this process."""
-        now = datetime.now(UTC)
+        now = _now()
         return lambda: now
 
     def fence(self) -> Callable[[], int]:
