@@ -27,6 +27,8 @@ _DYNAMIC: Mapping[str, object] = {
     # by default every workflow task waits up to 50 ms for the next look at the queue
     "history.transferProcessorMaxPollRPS": 2000,
     "history.timerProcessorMaxPollRPS": 2000,
+    # by default a timer that is due, or is skipped to, may fire a second late
+    "history.timerProcessorMaxTimeShift": "10ms",
     "frontend.WorkflowTimeSkippingEnabled": True,
 }
 

@@ -10,6 +10,7 @@ from flowstone.app import Flowstone
 from flowstone.core.pipeline import AnyAsset, Pipeline
 from flowstone.io.base import IOManager
 from flowstone.io.memory import MemoryIO
+from flowstone.resources import overridden
 from flowstone.serving import load_app
 
 __all__ = ["app_of", "local_twin"]
@@ -32,14 +33,24 @@ def app_of(*given: Flowstone | Pipeline | AnyAsset | str) -> Flowstone:
     return Flowstone("test", Pipeline(*cast("tuple[AnyAsset, ...]", given)))
 
 
-def local_twin(app: Flowstone, io: Mapping[str, IOManager]) -> Flowstone:
+def local_twin(
+    app: Flowstone,
+    io: Mapping[str, IOManager],
+    *,
+    resources: Mapping[str, object] | None = None,
+) -> Flowstone:
     """Give the same app, whose facts and values stay in this process.
 
     Args:
         app: the app.
         io: managers to use, by name; all others are in memory.
+        resources: what replaces some of the app's.
+
+    Raises:
+        ConfigurationError: a resource replaces none, or does not fit its assets.
     """
     twin = copy.copy(app)
     twin.ledger = None
+    twin.resources = overridden(app.pipeline, app.resources, resources)
     twin.io = {name: MemoryIO() for name in app.io} | dict(io)
     return twin

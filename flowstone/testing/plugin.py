@@ -29,6 +29,7 @@ __all__ = [
     "clock",
     "flowstone_app",
     "flowstone_io",
+    "flowstone_resources",
     "flowstone_served",
     "flowstone_servers",
     "pytest_addoption",
@@ -118,28 +119,47 @@ def flowstone_io() -> Mapping[str, IOManager]:
     return {}
 
 
+@pytest.fixture
+def flowstone_resources() -> Mapping[str, object]:
+    """Give what replaces resources of the app, by name; override it to give some.
+
+    Those that it does not name are the app's own, opened where an asset asks for them.
+    """
+    return {}
+
+
 # --- in this process ----------------------------------------------------------------
 
 
 @_async_fixture
 async def stone(
-    flowstone_app: Flowstone, flowstone_io: Mapping[str, IOManager]
+    flowstone_app: Flowstone,
+    flowstone_io: Mapping[str, IOManager],
+    flowstone_resources: Mapping[str, object],
 ) -> AsyncGenerator[Client]:
     """Open the app in this process, without any server; nothing of it is kept.
 
     Its ledger is a temporary file, whatever the app names, and its values are in
     memory: see `flowstone_io`.
     """
-    async with testing.local_twin(flowstone_app, flowstone_io).local() as client:
+    twin = testing.local_twin(
+        flowstone_app, flowstone_io, resources=flowstone_resources
+    )
+    async with twin.local() as client:
         yield client
 
 
 @pytest.fixture
 def sync_stone(
-    flowstone_app: Flowstone, flowstone_io: Mapping[str, IOManager]
+    flowstone_app: Flowstone,
+    flowstone_io: Mapping[str, IOManager],
+    flowstone_resources: Mapping[str, object],
 ) -> Generator[SyncClient]:
     """Open the app as `stone` does, for a test that does not use asyncio."""
-    with testing.local_twin(flowstone_app, flowstone_io).local().sync() as client:
+    twin = testing.local_twin(
+        flowstone_app, flowstone_io, resources=flowstone_resources
+    )
+    with twin.local().sync() as client:
         yield client
 
 
@@ -174,11 +194,14 @@ async def flowstone_served(
     request: pytest.FixtureRequest,
     flowstone_app: Flowstone,
     flowstone_io: Mapping[str, IOManager],
+    flowstone_resources: Mapping[str, object],
     flowstone_servers: Servers,
 ) -> AsyncGenerator[Served]:
     """Serve the app with a worker in this process, under a name of the test's own."""
     request.config.stash[_SERVED] = True
-    twin = flowstone_servers.twin(flowstone_app, flowstone_io)
+    twin = flowstone_servers.twin(
+        flowstone_app, flowstone_io, resources=flowstone_resources
+    )
     async with testing.open_served(twin, flowstone_servers) as served:
         yield served
 

@@ -21,6 +21,7 @@ from flowstone.io.base import IOManager
 from flowstone.io.postgres import PostgresIO
 from flowstone.ledger.sql import SqlLedger
 from flowstone.opening import close_toolbox, shared_toolbox
+from flowstone.resources import overridden
 from flowstone.settings import Secrets, Settings
 from flowstone.stack import Stack
 from flowstone.steps.toolbox import Toolbox
@@ -52,7 +53,13 @@ class Servers:
             "FLOWSTONE_SIGNING_KEYS": "test:a secret of the testing kit",
         }
 
-    def twin(self, app: Flowstone, io: Mapping[str, IOManager]) -> Flowstone:
+    def twin(
+        self,
+        app: Flowstone,
+        io: Mapping[str, IOManager],
+        *,
+        resources: Mapping[str, object] | None = None,
+    ) -> Flowstone:
         """Give the same app under a name that nobody else has, on these servers.
 
         Two tests of one app do not meet: the name is part of every id and key.
@@ -60,11 +67,16 @@ class Servers:
         Args:
             app: the app.
             io: managers to use, by name; all others are on the ledger's Postgres.
+            resources: what replaces some of the app's.
+
+        Raises:
+            ConfigurationError: a resource replaces none, or does not fit its assets.
         """
         twin = copy.copy(app)
         twin.name = f"{app.name}-{secrets.token_hex(4)}"
         twin.ledger = SqlLedger(self.ledger_url)
         twin.secrets = app.secrets or _KEYS
+        twin.resources = overridden(app.pipeline, app.resources, resources)
         twin.io = {name: PostgresIO(self.ledger_url) for name in app.io} | dict(io)
         return twin
 

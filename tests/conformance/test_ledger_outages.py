@@ -310,3 +310,19 @@ async def test_a_run_outlives_each_of_its_commits(
         assert raw.execute(query).fetchone() == (3 * keys, 3 * keys)
         assert raw.execute("SELECT count(*) FROM flowstone_claims").fetchone() == (0,)
     assert cut >= 4  # the row, the plan, the claims, the values
+
+
+def test_a_decision_is_told_after_all(book: Broken, loss: Loss) -> None:
+    """Whoever settles a gate has its event once, though the answer was lost."""
+    who, gates = book.run(), book.ledger.gates
+    book.hold(who, book.want("raw"), "g")
+    book.cut(loss)
+
+    settled = gates.settle(["g"], expired=True)
+
+    assert [(e.name, e.data["gate"]) for e in settled.news] == [
+        ("flowstone.signal_gate.timeout", "g")
+    ]
+    told = [e for e in book.ledger.runs.events(who.run) if "gate" in e.data]
+    assert told == settled.news
+    assert gates.settle(["g"], expired=True).news == []

@@ -146,6 +146,47 @@ def test_a_suite_builds_its_app(suite: pytest.Pytester) -> None:
     suite.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+def test_a_suite_lends_its_own_resources(suite: pytest.Pytester) -> None:
+    """A fixture of the suite's own replaces what the app's assets share."""
+    suite.makeconftest(
+        """
+        import pytest
+        from flowstone import Context, Flowstone, Pipeline, Resource, asset
+
+        class Warehouse(Resource):
+            def open(self):
+                raise ConnectionError("no test may go there")
+
+        @asset(resources=["warehouse"])
+        def rows(ctx: Context) -> int:
+            return ctx.resources["warehouse"]
+
+        @pytest.fixture
+        def flowstone_app():
+            return Flowstone("m", Pipeline(rows), resources={"warehouse": Warehouse()})
+
+        @pytest.fixture
+        def flowstone_resources(request):
+            return {"elsewhere" if "wrong" in request.node.name else "warehouse": 7}
+        """
+    )
+    suite.makepyfile(
+        test_it="""
+        def test_sync(sync_stone):
+            assert sync_stone.materialize("rows").result() == 7
+
+        async def test_async(stone):
+            assert await (await stone.materialize("rows")).result() == 7
+
+        def test_wrong(sync_stone): ...
+        """
+    )
+
+    done = suite.runpytest_subprocess()
+    done.assert_outcomes(passed=2, errors=1)
+    done.stdout.fnmatch_lines(["*no resource 'elsewhere' to replace*'warehouse'*"])
+
+
 def test_who_names_no_app_is_told_how(suite: pytest.Pytester) -> None:
     """A test that asks for a client and names no app is told the three ways."""
     suite.makepyfile(test_it="def test_it(sync_stone): ...")
@@ -196,6 +237,7 @@ def test_fixtures_are_described(suite: pytest.Pytester) -> None:
         "clock",
         "flowstone_app",
         "flowstone_io",
+        "flowstone_resources",
         "flowstone_served",
         "flowstone_servers",
         "stone",
