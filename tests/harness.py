@@ -62,12 +62,11 @@ class WorkerProcess:
     def __init__(self, app: str, folder: Path, environment: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / f"worker-{time.monotonic_ns()}.log"
-        self.environment = {**os.environ, **environment}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "workers", app],
                 cwd=ROOT,
-                env=self.environment,
+                env={**os.environ, **environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ How long they take, and five thousand without packs, is `dev/bench size`'s to te
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -60,11 +61,12 @@ class Stage:
     url: str
     address: str
     worker: WorkerProcess
+    environment: Mapping[str, str]
 
     def make(self, key: str, packs: str) -> dict[str, object]:
         """Make all assets at a key, by a client in a process of its own."""
         command = [sys.executable, "-m", "dev.benchmarks.many_served", key, packs]
-        told = subprocess.check_output(command, env=self.worker.environment, cwd=ROOT)
+        told = subprocess.check_output(command, env=self.environment, cwd=ROOT)
         return json.loads(told)
 
     def digests(self) -> dict[str, str]:
@@ -98,7 +100,8 @@ def staged(
     worker = WorkerProcess("dev.benchmarks.many_served:app", folder, given)
     try:
         worker.wait_ready()
-        yield Stage(url=url, address=address, worker=worker)
+        environment = {**os.environ, **given}
+        yield Stage(url=url, address=address, worker=worker, environment=environment)
     finally:
         worker.end()
 
