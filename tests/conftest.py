@@ -43,6 +43,13 @@ def second_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def module_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the URL of an empty database that the tests of a module share."""
+    with _database(request) as url:
+        yield url
+
+
 @contextmanager
 def _database(request: pytest.FixtureRequest) -> Generator[str]:
     given = os.environ.get("FLOWSTONE_TEST_DSN")

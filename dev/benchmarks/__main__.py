@@ -1,4 +1,4 @@
-"""`dev/bench graph [--json]`, `dev/bench io [--json]`, `dev/bench peers`."""
+"""`dev/bench graph|io|size [--json]`, `dev/bench peers`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from dev.benchmarks.planning import measure_planning
 from dev.benchmarks.report import (
     as_json,
     as_table,
+    sizes_as_json,
+    sizes_as_table,
     values_as_json,
     values_as_table,
 )
 from dev.benchmarks.shapes import SHAPES
+from dev.benchmarks.size import measure_ledger, run_many
 from dev.benchmarks.stats import Comparison, is_valid, per_second
 from dev.benchmarks.values import SIZES, measure_memory, run_io
 
@@ -33,6 +36,12 @@ def main() -> int:
         needed = measure_memory(given.stream) if given.stream else []
         told = values_as_json if given.json else values_as_table
         print(told(compared, needed))
+        return 0
+    if given.what == "size":
+        made = run_many(given.assets) if given.assets else []
+        asked = measure_ledger(given.versions) if given.versions else []
+        told = sizes_as_json if given.json else sizes_as_table
+        print(told(made, asked))
         return 0
     only: list[str] = given.only
     shapes = [shape.name for shape in SHAPES if shape.name in only]
@@ -65,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     values.add_argument(
         "--stream", type=int, default=1024, help="MiB to stream; 0 for none"
+    )
+    size = what.add_parser("size", help="very many assets, very many versions")
+    size.add_argument("--json", action="store_true", help="print one object")
+    size.add_argument(
+        "--assets", type=int, default=5_000, help="in a run; 0 for no runs"
+    )
+    size.add_argument(
+        "--versions", type=int, default=1_000_000, help="in a ledger; 0 for none"
     )
     what.add_parser("peers", help="make the environments of the peers")
     return parser

@@ -6,10 +6,18 @@ import json
 from collections.abc import Sequence
 
 from dev.benchmarks.planning import Measure
+from dev.benchmarks.size import ManyMade
 from dev.benchmarks.stats import SLOWEST, Comparison, is_valid
 from dev.benchmarks.values import Need
 
-__all__ = ["as_json", "as_table", "values_as_json", "values_as_table"]
+__all__ = [
+    "as_json",
+    "as_table",
+    "sizes_as_json",
+    "sizes_as_table",
+    "values_as_json",
+    "values_as_table",
+]
 
 
 def as_json(
@@ -63,6 +71,32 @@ def values_as_table(compared: Sequence[Comparison], needed: Sequence[Need]) -> s
         )
         blocks.append("\n".join([title, *lines]))
     return "\n\n".join(blocks)
+
+
+def sizes_as_json(made: Sequence[ManyMade], asked: Sequence[Measure]) -> str:
+    """Give one object, an entry for each line of the table."""
+    data = {m.name: m.to_data() for m in made} | {a.name: a.to_data() for a in asked}
+    return json.dumps(data, indent=2)
+
+
+def sizes_as_table(made: Sequence[ManyMade], asked: Sequence[Measure]) -> str:
+    """Give a table; each run's histories were replayed, and its values compared."""
+    blocks: list[str] = []
+    if made:
+        title = "Many assets in one run: seconds, MiB at most, what is on Temporal"
+        blocks.append("\n".join([title, *(_made(one) for one in made)]))
+    if asked:
+        blocks.append(as_table([], asked, None))
+    return "\n\n".join(blocks)
+
+
+def _made(one: ManyMade) -> str:
+    return (
+        f"  {one.title:<34}{one.seconds:7.1f} s  "
+        f"worker {one.worker_mib} MiB, client {one.client_mib} MiB  "
+        f"{one.runs} runs, {one.events:,} events, the longest {one.longest:,}  "
+        f"payload {one.payload:,} B, skeleton {one.skeleton:,} B"
+    )
 
 
 def _target(one: Need) -> float:

@@ -102,7 +102,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """A table of states, as it crosses a continue-as-new; see `RunState.carry`."""
+    """A table of states, as it crosses a continue-as-new; see `RunState.carry`.
+
+    `numbers` has all that follows the dispatch, written short.
+    """
 
     table: str
     dispatch: int
@@ -111,6 +114,7 @@ class Carried:
     asked: Mapping[int, int]
     solo: Sequence[int]
     millis: Sequence[int]
+    numbers: str = ""
 
 
 class Flow(Generic[R_co]):

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from flowstone.core.alarms import Alarms
 from flowstone.core.board import Board, judge
+from flowstone.core.compact import lengthen, shorten
 from flowstone.core.gates import Gates
 from flowstone.core.messages import (
     Busy,
@@ -105,7 +106,7 @@ class RunState:
             skeleton, self._board, mode=request.packs, budget=request.budget
         )
         if carried is not None:
-            self._restore(carried)
+            self._restore(lengthen(carried))
 
     # --- reading --------------------------------------------------------------------
 
@@ -218,7 +219,7 @@ class RunState:
             if table[number] == State.READY:
                 # Written as what it still is to the packer, and due at once.
                 table[number], due[number] = State.BUSY, 0
-        return Carried(
+        carried = Carried(
             table=write_table(table),
             dispatch=self._dispatch,
             due=due,
@@ -227,6 +228,7 @@ class RunState:
             solo=sorted(self._packer.solo),
             millis=list(self._packer.millis),
         )
+        return shorten(carried)
 
     def _restore(self, carried: Carried) -> None:
         self._dispatch = carried.dispatch

@@ -197,7 +197,7 @@ class Catalog:
             depth: how many steps to go at most.
         """
         with self._database.reading() as conn:
-            return read_lineage(conn, version, down=down, depth=depth)
+            return read_lineage(conn, self._dialect, version, down=down, depth=depth)
 
     def audit(
         self, pipeline: str, *, limit: int = 100, subject: str = ""

@@ -50,7 +50,7 @@ def _places(turn: Turn, place: Place, *, cascade: bool) -> list[Place]:
     version = turn.conn.execute(query).scalar()
     if not cascade or version is None:
         return [place]
-    rows = read_lineage(turn.conn, version, down=True)
+    rows = read_lineage(turn.conn, turn.dialect, version, down=True)
     found = {(r.version.asset, r.version.key) for r in rows if r.current}
     return sorted({place, *found})
 

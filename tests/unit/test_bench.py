@@ -5,15 +5,19 @@ import json
 
 import pytest
 
+from dev.benchmarks.many import make_app
 from dev.benchmarks.plan_once import source_of
 from dev.benchmarks.planning import Measure
 from dev.benchmarks.report import (
     as_json,
     as_table,
+    sizes_as_json,
+    sizes_as_table,
     values_as_json,
     values_as_table,
 )
 from dev.benchmarks.shapes import SHAPES, app
+from dev.benchmarks.size import ManyMade
 from dev.benchmarks.stats import Series, compare, is_valid, per_second
 from dev.benchmarks.values import Need
 
@@ -94,3 +98,33 @@ def test_values_of_any_size_are_compared() -> None:
     told = values_as_table([_compared()], [need])
     assert "1024 MiB as a stream" in told
     assert "target 200: reached" in told
+
+
+@pytest.mark.parametrize("shape", ["grid", "fan", "chain"])
+def test_apps_of_many_assets_are_as_large_as_they_say(shape: str) -> None:
+    """The last asset needs all the others."""
+    app, target = make_app("many", shape, 250)
+    assert len(app.pipeline) == len(app.pipeline.ancestors(target)) == 250
+
+
+def test_many_assets_are_told_beside_a_ledger() -> None:
+    """Seconds, memory and histories of runs, and what a ledger was asked."""
+    made = ManyMade(
+        name="many/cold",
+        title="5,000 assets, durations unknown",
+        seconds=9.5,
+        worker_mib=190,
+        client_mib=120,
+        runs=18,
+        events=19_812,
+        longest=1_166,
+        payload=15_124,
+        skeleton=167_631,
+    )
+    asked = Measure(name="ledger/status", title="status", seconds=0.005, target=0.05)
+    found = json.loads(sizes_as_json([made], [asked]))
+    assert found["many/cold"]["worker_mib"] == 190
+    assert found["ledger/status"]["ratio"] == 0.1
+    told = sizes_as_table([made], [asked])
+    assert "18 runs, 19,812 events" in told
+    assert "target 0.05: reached" in told

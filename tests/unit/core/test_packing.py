@@ -8,6 +8,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowstone.core.compact import lengthen
 from flowstone.core.messages import Left, Produced, Request, Skipped
 from flowstone.core.plan import Skeleton
 from flowstone.core.state import RunState
@@ -169,7 +170,7 @@ def test_durations_are_learned() -> None:
     learned: list[int] = []
     for order, millis in zip(state.orders(BEGIN, 9), (100, 20, -1, 160), strict=True):
         state.fold(order, [Produced(millis=millis)], BEGIN)
-        learned.append(state.carry().millis[0] if state.settled else 0)
+        learned.append(lengthen(state.carry()).millis[0] if state.settled else 0)
 
     assert learned == [0, 0, 0, 100]
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from flowstone.core.compact import lengthen
 from flowstone.core.messages import (
     Busy,
     Held,
@@ -136,4 +137,4 @@ def test_durations_that_were_learned_are_kept() -> None:
     run = driven({"raw": [], "report": ["raw"]})
     run.answer(Produced(millis=70))
 
-    assert list(run.cross().state.carry().millis) == [70, -1]
+    assert list(lengthen(run.cross().state.carry()).millis) == [70, -1]
