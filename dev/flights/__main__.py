@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,16 +23,22 @@ from types import FrameType
 from rich.console import Console
 
 from dev.flights import counts
-from dev.flights.app import app
+from dev.flights.app import flights_in, flights_on_s3, lake_on_s3
 from dev.flights.pipeline import YEAR
 from dev.flights.play import Play
 from dev.flights.worker import ROOT, Worker
-from flowstone import SqlLedger
+from flowstone import Flowstone, SqlLedger
 from flowstone.core.errors import FlowstoneError
 from flowstone.stack import Stack
 
 _WIDTH_OF_FILES = 120
 _BLIZZARD = date(2013, 2, 5)
+_FOREIGN = ("TEMPORAL_", "FLOWSTONE_S3_", "AWS_")
+_FILES_OF_SETTINGS = (
+    "TEMPORAL_CONFIG_FILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +92,14 @@ def _on_files(wish: Wish, console: Console) -> bool:
         shutil.rmtree(wish.folder, ignore_errors=True)
     wish.folder.mkdir(parents=True, exist_ok=True)
     _tell(console, "Engine", f"in this process; kept in {_short(wish.folder)}")
-    play = Play(console=console, days=wish.days, counts=_count_in(wish.folder))
+    _tell(console, "Values", "tables as Parquet in its folder lake; reports in SQLite")
+    app = flights_in(wish.folder)
+    play = Play(
+        pipeline=app.pipeline,
+        console=console,
+        days=wish.days,
+        counts=_count_in(wish.folder),
+    )
 
     async def run() -> bool:
         async with app.local(wish.folder) as stone:
@@ -96,8 +109,8 @@ def _on_files(wish: Wish, console: Console) -> bool:
 
 
 def _on_servers(wish: Wish, console: Console) -> bool:
-    """Play on a real Temporal and a real PostgreSQL, with a worker of its own."""
-    stack = Stack(wish.folder)
+    """Play on a real Temporal, PostgreSQL and S3, with a worker of its own."""
+    stack = Stack(wish.folder, s3=True)
     file, log = wish.folder / "executions", wish.folder / "worker.log"
     if wish.reset:
         stack.remove()
@@ -106,17 +119,24 @@ def _on_servers(wish: Wish, console: Console) -> bool:
     _forget_settings()
     began = time.monotonic()
     with stack:
-        os.environ.update(stack.environment())
-        os.environ["TEMPORAL_UI_ADDRESS"] = stack.ui_url or ""
-        _upgrade(stack.ledger_url)
+        _use(stack)
         took = f"{time.monotonic() - began:.1f} s"
-        servers = f"Temporal at {stack.temporal_address}, PostgreSQL; up in {took}"
+        servers = f"Temporal at {stack.temporal_address}, PostgreSQL, S3; up in {took}"
         _tell(console, "Servers", f"{servers}; kept in {_short(wish.folder)}")
+        lake = f"tables as Parquet in {lake_on_s3()} at {stack.s3_endpoint}"
+        _tell(console, "Values", f"{lake}; reports in PostgreSQL")
         _count_in(wish.folder)
+        app = flights_on_s3()
         with Worker(log, {}) as worker:
             _tell(console, "Worker", f"process {worker.pid}; log in {_short(log)}")
-            play = Play(console=console, days=wish.days, counts=file, watch=worker.mend)
-            good = asyncio.run(_connected(play))
+            play = Play(
+                pipeline=app.pipeline,
+                console=console,
+                days=wish.days,
+                counts=file,
+                watch=worker.mend,
+            )
+            good = asyncio.run(_connected(app, play))
             if wish.stay:
                 _stay(worker)
             elif good:
@@ -124,22 +144,27 @@ def _on_servers(wish: Wish, console: Console) -> bool:
             return good
 
 
-async def _connected(play: Play) -> bool:
+async def _connected(app: Flowstone, play: Play) -> bool:
     async with app.connect() as stone:
         return await play.show(stone)
 
 
 def _forget_settings() -> None:
-    """Leave aside what the caller's own Temporal is configured by."""
-    for name in [name for name in os.environ if name.startswith("TEMPORAL_")]:
+    """Leave aside what the caller's own Temporal and S3 are configured by."""
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
         del os.environ[name]
-    os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+    for name in _FILES_OF_SETTINGS:
+        os.environ[name] = os.devnull
+    # all of it is on this machine, so no proxy has a part in it
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 
 
-def _upgrade(url: str) -> None:
-    ledger = SqlLedger(url)
-    ledger.upgrade()
-    ledger.close()
+def _use(stack: Stack) -> None:
+    """Let this process and its worker find the servers."""
+    os.environ.update(stack.environment())
+    os.environ["TEMPORAL_UI_ADDRESS"] = stack.ui_url or ""
+    with closing(SqlLedger(stack.ledger_url)) as ledger:
+        ledger.upgrade()
 
 
 def _count_in(folder: Path) -> Path:

@@ -7,6 +7,7 @@
     daily_report
 
 The parameters of a function name the assets that it reads; there is no other wiring.
+What is a table is kept as Parquet in the lake, the reports where the app keeps the rest.
 """
 # pyright: reportUnknownParameterType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
@@ -70,42 +71,42 @@ class DailyReport(BaseModel, frozen=True):
     visibility: float | None
 
 
-@asset(partitions=single)
+@asset(partitions=single, io="lake")
 def airlines() -> pa.Table:
     """Names of airlines, by their codes."""
     ran("airlines")
     return read("airlines")
 
 
-@asset(partitions=single)
+@asset(partitions=single, io="lake")
 def airports() -> pa.Table:
     """Names and places of airports, by their codes."""
     ran("airports")
     return read("airports")
 
 
-@asset(partitions=single)
+@asset(partitions=single, io="lake")
 def planes() -> pa.Table:
     """Planes by their tail numbers: maker, model, seats."""
     ran("planes")
     return read("planes")
 
 
-@asset(partitions=YEAR)
+@asset(partitions=YEAR, io="lake")
 def flights(ctx: Context) -> pa.Table:
     """The day's flights, as the airlines reported them."""
     ran("flights")
     return _of_day("flights", ctx)
 
 
-@asset(partitions=YEAR)
+@asset(partitions=YEAR, io="lake")
 def weather(ctx: Context) -> pa.Table:
     """The day's weather at the three airports, hour by hour."""
     ran("weather")
     return _of_day("weather", ctx)
 
 
-@asset(partitions=YEAR)
+@asset(partitions=YEAR, io="lake")
 def flight_table(
     flights: pa.Table,
     weather: pa.Table,
@@ -139,14 +140,14 @@ def flight_table(
     return table.sort_by([(c, "ascending") for c in ("time_hour", "carrier", "flight")])
 
 
-@asset(partitions=YEAR)
+@asset(partitions=YEAR, io="lake")
 def delays_by_carrier(flight_table: pa.Table) -> pa.Table:
     """The day's delays of each airline."""
     ran("delays_by_carrier")
     return _delays(flight_table, ["carrier", "airline"])
 
 
-@asset(partitions=YEAR)
+@asset(partitions=YEAR, io="lake")
 def delays_by_route(flight_table: pa.Table) -> pa.Table:
     """The day's delays from each airport to each destination."""
     ran("delays_by_route")

@@ -14,12 +14,11 @@ from typing import cast
 
 from rich.console import Console
 
-from dev.flights.app import app
 from dev.flights.board import Board, Ticker, Window
 from dev.flights.counts import executions
 from dev.flights.pages import lineage_tree, reports_table
 from dev.flights.pipeline import DailyReport, daily_report
-from flowstone import BackfillReport, Client, Progress, Run
+from flowstone import BackfillReport, Client, Pipeline, Progress, Run
 
 __all__ = ["Play"]
 
@@ -34,12 +33,14 @@ class Play:
     """One call of the demonstration.
 
     Attributes:
+        pipeline: what it is about.
         console: where it prints.
         days: the days asked for.
         counts: the file in which the asset functions count their executions.
         watch: called again and again meanwhile; gives news for people, or nothing.
     """
 
+    pipeline: Pipeline
     console: Console
     days: Sequence[date]
     counts: Path
@@ -66,8 +67,8 @@ class Play:
         return True
 
     async def _board(self, stone: Client) -> Board:
-        shared = [a.name for a in app.pipeline if a.is_single]
-        daily = [a.name for a in app.pipeline if not a.is_single]
+        shared = [a.name for a in self.pipeline if a.is_single]
+        daily = [a.name for a in self.pipeline if not a.is_single]
         board = Board(shared, daily, self.days)
         cells = [*((name, None) for name in shared)]
         cells += [(name, day) for day in self.days for name in daily]

@@ -37,8 +37,8 @@ ARGUMENTS = [
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve a Temporal with its pages, a ledger, and the demonstration's worker."""
-    with Stack() as stack, pytest.MonkeyPatch.context() as environment:
+    """Serve a Temporal with its pages, a ledger, an S3, the demonstration's worker."""
+    with Stack(s3=True) as stack, pytest.MonkeyPatch.context() as environment:
         for name, value in stack.environment().items():
             environment.setenv(name, value)
         environment.setenv("FLOWSTONE_ACTOR", "anna")

@@ -11,11 +11,12 @@ from io import StringIO
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from dev.flights import counts, pipeline
-from dev.flights.app import app
+from dev.flights.app import app, flights_in
 from dev.flights.board import Board
 from dev.flights.pages import reports_table
 from dev.flights.pipeline import DailyReport
@@ -24,6 +25,7 @@ from flowstone import Context
 from flowstone.telemetry import Event
 
 DAY = date(2013, 2, 8)
+TABLES = {asset.name for asset in app.pipeline} - {"daily_report"}
 SIX, SEVEN = (datetime(2013, 2, 8, hour, tzinfo=UTC) for hour in (6, 7))
 
 
@@ -289,9 +291,12 @@ def test_the_table_of_reports_fits_the_terminal(width: int):
 async def play(folder: Path, days: list[date]) -> str:
     out = StringIO()
     shown = Play(
-        console=Console(file=out, width=120), days=days, counts=folder / "executions"
+        pipeline=app.pipeline,
+        console=Console(file=out, width=120),
+        days=days,
+        counts=folder / "executions",
     )
-    async with app.local(folder) as stone:
+    async with flights_in(folder).local(folder) as stone:
         assert await shown.show(stone)
     return out.getvalue()
 
@@ -322,10 +327,22 @@ async def test_reports_and_their_lineage_are_of_real_flights(tmp_path: Path):
     assert row.split()[:6] == ["2013-02-08", "930", "472", "3", "51%", "+24"]
     tree = shown[shown.index("Lineage") : shown.index("Summary")]
     assert all(asset.name in tree for asset in app.pipeline)
-    async with app.local(tmp_path) as stone:
+    async with flights_in(tmp_path).local(tmp_path) as stone:
         made_of = await stone.lineage.upstream(pipeline.daily_report, DAY)
     _, *ids = [word for word in tree.split() if len(word) == 36]  # first, its own
     assert {entry.version for entry in made_of} == set(ids)
+
+
+async def test_without_servers_the_tables_are_parquet_files(tmp_path: Path):
+    """In this process tables are files of a folder; the report is no file there."""
+    await play(tmp_path, [DAY])
+    files = [file for file in (tmp_path / "lake").rglob("*") if file.is_file()]
+    assert {file.relative_to(tmp_path / "lake/flights").parts[0] for file in files} == (
+        TABLES
+    )
+    assert {file.suffix for file in files} == {".parquet"}
+    (flown,) = (tmp_path / "lake/flights/flights/2013-02-08").iterdir()
+    assert pq.read_metadata(flown).num_rows == 930
 
 
 def rows_of(shown: str) -> list[str]:

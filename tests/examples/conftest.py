@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from flowstone.stack import PostgresServer
+from flowstone.stack import PostgresServer, S3Server
 from tests.harness import upgrade
 
 
@@ -42,6 +42,16 @@ def examples_url(request: pytest.FixtureRequest) -> Iterator[str]:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test a folder of its own, where examples leave their notes."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give an example that keeps values in S3 the session's."""
+    if "32_s3" not in request.node.name:
+        return
+    server = cast("S3Server", request.getfixturevalue("s3_server"))
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
