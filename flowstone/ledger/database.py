@@ -174,7 +174,11 @@ class Database:
         if found is not None and found > REVISION:
             self.check()
         with _ONE_AT_A_TIME:
-            self.transact(_upgrade)
+            self.transact(self._upgrade)
+
+    def _upgrade(self, conn: Connection) -> None:
+        self.dialect.unbound(conn)
+        _upgrade(conn)
 
 
 def _upgrade(conn: Connection) -> None:

@@ -72,6 +72,10 @@ class Dialect(ABC):
         meanwhile goes along, and must not be asked for rows.
         """
 
+    def unbound(self, conn: Connection) -> None:
+        """Let a transaction take its time, where there is a bound to it."""
+        del conn
+
     @abstractmethod
     def now(self) -> ColumnElement[datetime]:
         """Say the time of the statement's execution, by the clock that rows bear."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
 import psycopg
@@ -53,11 +53,19 @@ _TAKE_TURNS = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) "
     "FROM unnest(CAST(:names AS text[])) AS asked(name)"
 )
-_END_IDLE = """
-SELECT set_config(name, '30s', false)
-FROM pg_settings
-WHERE name = 'idle_in_transaction_session_timeout' AND setting = '0'
+_BOUNDS = """
+SELECT set_config(bound.name, bound.value, false)
+FROM (VALUES ('idle_in_transaction_session_timeout', '30s'),
+             ('transaction_timeout', '60s')) AS bound(name, value)
+JOIN pg_settings USING (name)
+WHERE setting = '0'
 """
+_UNBOUND = text(
+    "SELECT set_config(name, '0', true) FROM pg_settings "
+    "WHERE name = 'transaction_timeout'"
+)
+_BOUNDED = 170_000
+"""The version of the server from which on it ends transactions that take too long."""
 _RECENT = text(
     "SELECT asked.asset, v.millis FROM unnest(CAST(:assets AS text[])) asked(asset), "
     "LATERAL (SELECT millis FROM flowstone_versions WHERE asset = asked.asset "
@@ -102,9 +110,19 @@ class Postgres(Dialect):
 
     @contextmanager
     def together(self, conn: Connection) -> Generator[Batch]:
-        """Send statements in one pipeline of the driver's."""
-        with driver(conn).pipeline():
+        """Send statements in one pipeline of the driver's.
+
+        A session that stops in the middle of one is not idle, as its server sees it:
+        where that does not bound transactions, each statement is sent by itself.
+        """
+        here = driver(conn)
+        bounded = here.info.server_version >= _BOUNDED
+        with here.pipeline() if bounded else nullcontext():
             yield Sent(conn, self.wording)
+
+    def unbound(self, conn: Connection) -> None:
+        """Let the transaction take its time."""
+        conn.execute(_UNBOUND)
 
     def now(self) -> ColumnElement[datetime]:
         """Ask the server's clock."""
@@ -201,7 +219,12 @@ class Postgres(Dialect):
 
     def is_lost(self, error: DBAPIError) -> bool:
         """Recognise a broken connection, and a session that the server has ended."""
-        ended = getattr(error.orig, "sqlstate", None) in {"25P03", "57P01", "57P02"}
+        ended = getattr(error.orig, "sqlstate", None) in {
+            "25P03",
+            "25P04",
+            "57P01",
+            "57P02",
+        }
         return ended or error.connection_invalidated
 
 
@@ -238,5 +261,5 @@ def _prepare(connection: psycopg.Connection, _: ConnectionPoolEntry) -> None:
 
     A worker that is frozen there would hold its locks until it is thawed.
     """
-    connection.execute(_END_IDLE)
+    connection.execute(_BOUNDS)
     connection.commit()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -193,11 +193,13 @@ def test_an_unknown_outcome_that_nobody_asks_for_is_raised(book: Broken) -> None
         )
 
 
+@pytest.mark.parametrize("in_batch", [False, True])
 def test_a_worker_that_freezes_in_a_transaction_keeps_nobody_waiting(
-    postgres_url: str,
+    postgres_url: str, *, in_batch: bool
 ) -> None:
     """The server ends a session that stops with locks in its hands."""
-    soon = "?options=-c%20idle_in_transaction_session_timeout%3D500"
+    bound = "transaction_timeout" if in_batch else "idle_in_transaction_session_timeout"
+    soon = f"?options=-c%20{bound}%3D1500"
     with closing(SqlLedger(postgres_url + soon)) as ledger:
         ledger.upgrade()
         book = Book(ledger)
@@ -206,9 +208,11 @@ def test_a_worker_that_freezes_in_a_transaction_keeps_nobody_waiting(
         thawed, locked = threading.Event(), threading.Event()
 
         def freeze(conn: Connection) -> None:
-            conn.execute(text("SELECT 1 FROM flowstone_claims FOR UPDATE"))
-            locked.set()
-            thawed.wait(20)
+            together = ledger.database.dialect.together(conn)
+            with together if in_batch else nullcontext():
+                conn.execute(text("UPDATE flowstone_claims SET attempt = attempt"))
+                locked.set()
+                thawed.wait(20)
 
         def work() -> None:
             with suppress(DBAPIError):
@@ -228,10 +232,9 @@ def test_a_worker_that_freezes_in_a_transaction_keeps_nobody_waiting(
 
 
 def test_sessions_end_when_they_stop_in_a_transaction(book: Broken) -> None:
-    """Where nobody has said otherwise, a session may be idle half a minute."""
-    [(found,)] = book.ask("SHOW idle_in_transaction_session_timeout")
-
-    assert found == "30s"
+    """Where nobody has said otherwise, a session may be idle for half a minute."""
+    assert book.ask("SHOW idle_in_transaction_session_timeout") == [("30s",)]
+    assert book.ask("SHOW transaction_timeout") == [("1min",)]
 
 
 def test_locks_are_all_that_isolates(book: Broken, postgres_url: str) -> None:
