@@ -45,7 +45,7 @@ BUCKET = os.environ.get("FLOWSTONE_S3_BUCKET", "flowstone")
 FILES = S3IO(BUCKET, prefix="files")
 LAKE = ParquetIO(f"s3://{BUCKET}/lake")
 app = Flowstone(
-    "shop", Pipeline(receipt, sales, total), io={"files": FILES, "lake": LAKE}
+    "receipts", Pipeline(receipt, sales, total), io={"files": FILES, "lake": LAKE}
 )
 
 
@@ -54,8 +54,8 @@ async def main(stone: Client) -> None:
     assert (await stone.value(sales))[2] == Sale(item="gift", price=None)
 
     version = (await stone.status(sales)).version
-    kept = [where for where, _ in LAKE.list_locations("shop/sales")]
-    assert f"s3://{BUCKET}/lake/shop/sales/{version}.parquet" in kept
+    kept = [where for where, _ in LAKE.list_locations("receipts/sales")]
+    assert f"s3://{BUCKET}/lake/receipts/sales/{version}.parquet" in kept
 
     assert (await stone.health())["files"].state == "ok"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import typing
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +81,11 @@ def test_an_example_fits_on_a_page(example: str) -> None:
     with open(module.__file__) as file:
         assert len(file.readlines()) <= 80
     assert ": " in module.__doc__.splitlines()[0]
+
+
+def test_examples_have_names_of_their_own() -> None:
+    """Examples share a ledger, where two apps of one name would be one."""
+    files = sorted(Path(__file__, "../../../dev/examples").resolve().glob("*.py"))
+    names = [load(file.stem).app.name for file in files]
+
+    assert sorted(set(names)) == sorted(names)
