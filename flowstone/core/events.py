@@ -26,6 +26,8 @@ from flowstone.core.partition import NONE
 
 __all__ = [
     "KINDS",
+    "RUN_STARTS",
+    "RUN_STOPS",
     "BackfillStarted",
     "BackfillStopped",
     "ErrorOccurred",
@@ -293,6 +295,9 @@ KINDS: Mapping[str, type[Event]] = {
     for kind in _KINDS
 }
 """The class of each dotted name."""
+
+RUN_STARTS = frozenset({"flowstone.run.start", "flowstone.backfill.start"})
+RUN_STOPS = frozenset({"flowstone.run.stop", "flowstone.backfill.stop"})
 
 
 def of_kind(event: Event) -> Event:

@@ -11,7 +11,13 @@ from sqlalchemy import Delete, Select, Update, bindparam, delete, or_, select, u
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from flowstone.core.errors import FlowstoneError
-from flowstone.core.events import BackfillStopped, Event, GateCancelled, RunStopped
+from flowstone.core.events import (
+    RUN_STOPS,
+    BackfillStopped,
+    Event,
+    GateCancelled,
+    RunStopped,
+)
 from flowstone.ledger.audit import write_audit
 from flowstone.ledger.base import LIVE
 from flowstone.ledger.batch import Answer, Batch
@@ -24,7 +30,6 @@ from flowstone.ledger.turn import Turn
 __all__ = ["Locked", "ask_run", "close_run", "lock_run", "recorded_end", "run_of"]
 
 _MILLI = timedelta(milliseconds=1)
-_STOPS = ("flowstone.run.stop", "flowstone.backfill.stop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +157,9 @@ def _hush(_: Dialect) -> Delete:
 
 def recorded_end(turn: Turn, run: str) -> list[Event]:
     """Give the event of the end of a run that has ended."""
-    query = select(events).where(events.c.run == run, events.c.name.in_(_STOPS))
+    query = select(events).where(
+        events.c.run == run, events.c.name.in_(sorted(RUN_STOPS))
+    )
     return [event_of(row) for row in turn.conn.execute(query).mappings()]
 
 

@@ -72,6 +72,40 @@ class Dialect(ABC):
         meanwhile goes along, and must not be asked for rows.
         """
 
+    @abstractmethod
+    def singly(self, conn: Connection) -> Batch:
+        """Send statements one by one: each answer can be read at once."""
+
+    def clock(self, conn: Connection) -> datetime:
+        """Give the time that rows bear."""
+        return self.singly(conn).clock()()
+
+    def fence(self, conn: Connection) -> int:
+        """Draw a number greater than any that was drawn before."""
+        return self.singly(conn).fence()()
+
+    def insert(
+        self, conn: Connection, table: Table, rows: Sequence[Row], conflict: str = ""
+    ) -> None:
+        """Insert rows in their order; `conflict` is what follows ON CONFLICT."""
+        self.singly(conn).insert(table, rows, conflict)
+
+    def insert_returning(
+        self,
+        conn: Connection,
+        table: Table,
+        rows: Sequence[Row],
+        conflict: str,
+        returning: Sequence[str],
+    ) -> list[tuple[object, ...]]:
+        """Insert rows in their order; give columns of those that took effect."""
+        found = self.singly(conn).insert(table, rows, conflict, returning)
+        return [tuple(row) for row in found.rows()]
+
+    def look_up(self, conn: Connection) -> None:
+        """Have a query look up what it reaches, until the end of the transaction."""
+        del conn
+
     def unbound(self, conn: Connection) -> None:
         """Let a transaction take its time, where there is a bound to it."""
         del conn
@@ -79,10 +113,6 @@ class Dialect(ABC):
     @abstractmethod
     def now(self) -> ColumnElement[datetime]:
         """Say the time of the statement's execution, by the clock that rows bear."""
-
-    @abstractmethod
-    def fence(self, conn: Connection) -> int:
-        """Draw a number greater than any that was drawn before."""
 
     @abstractmethod
     def last_fence(self, conn: Connection) -> int:
@@ -95,23 +125,6 @@ class Dialect(ABC):
     @abstractmethod
     def take_turns(self, conn: Connection, names: Sequence[str]) -> None:
         """Have transactions that give an equal name come one after the other."""
-
-    @abstractmethod
-    def insert(
-        self, conn: Connection, table: Table, rows: Sequence[Row], conflict: str = ""
-    ) -> None:
-        """Insert rows in their order; `conflict` is what follows ON CONFLICT."""
-
-    @abstractmethod
-    def insert_returning(
-        self,
-        conn: Connection,
-        table: Table,
-        rows: Sequence[Row],
-        conflict: str,
-        returning: Sequence[str],
-    ) -> list[tuple[object, ...]]:
-        """Insert rows in their order; give columns of those that took effect."""
 
     @abstractmethod
     def among(

@@ -23,9 +23,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    func,
     literal,
-    literal_column,
     select,
 )
 
@@ -41,13 +39,6 @@ _SHALLOW = 20
 
 _AT_ONCE = 10_000
 """Versions; SQLite takes some tens of thousands of parameters."""
-
-_NO_WHOLE_TABLES = select(
-    *(
-        func.set_config(f"enable_{way}", "off", literal_column("true"))
-        for way in ("seqscan", "hashjoin", "mergejoin")
-    )
-)
 
 _Edge = tuple[str, str, str | None]
 """A set of inputs, a version it leads to, and a set that this one leads to, if any."""
@@ -82,7 +73,7 @@ def read_lineage(
     shallow = depth is not None and depth <= _SHALLOW
     parameters = {"version": version} | ({"depth": depth} if shallow else {})
     start, walk = _start(down=down), _walk(down=down, shallow=shallow)
-    _expect_little(conn)
+    dialect.look_up(conn)
     first = list(conn.execute(start, {"version": version}).scalars())
     edges: list[_Edge] = [(*edge,) for edge in conn.execute(walk, parameters)]
     depths = _measure(first, edges, depth)
@@ -98,16 +89,6 @@ def read_lineage(
         )
         for r in rows
     ]
-
-
-def _expect_little(conn: Connection) -> None:
-    """Have Postgres look up what is reached, whatever it thinks that comes to.
-
-    It cannot know how far a walk goes, guesses that it is far, and reads a whole table
-    to be prepared. Until the end of the transaction.
-    """
-    if conn.dialect.name == "postgresql":
-        conn.execute(_NO_WHOLE_TABLES)
 
 
 @cache

@@ -28,7 +28,7 @@ from sqlalchemy import update as change
 from flowstone.ledger.base import LIVE, RunRow
 from flowstone.ledger.database import Database
 from flowstone.ledger.dialect import Dialect
-from flowstone.ledger.rows import clock, run_of
+from flowstone.ledger.rows import run_of
 from flowstone.ledger.schema import attempts, claims, outbox, runs
 from flowstone.ledger.turn import Turn
 
@@ -108,7 +108,7 @@ class Outbox:
         return self._database.transact(lambda conn: self._due(conn, pipeline, limit))
 
     def _due(self, conn: Connection, pipeline: str, limit: int) -> list[Bell]:
-        at = clock(conn)
+        at = self._dialect.clock(conn)
         query = (
             select(outbox)
             .where(outbox.c.pipeline == pipeline, outbox.c.due_at <= at)
@@ -150,7 +150,7 @@ class Outbox:
         """
 
         def work(conn: Connection) -> list[RunRow]:
-            at = clock(conn)
+            at = self._dialect.clock(conn)
             query = (
                 select(runs)
                 .where(

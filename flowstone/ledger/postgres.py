@@ -13,7 +13,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Table,
     any_,
     bindparam,
     create_engine,
@@ -29,7 +28,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from flowstone.ledger.batch import Batch
-from flowstone.ledger.dialect import Dialect, Query, Row
+from flowstone.ledger.dialect import Dialect, Query
 from flowstone.ledger.wire import Sent, Wording, driver
 
 __all__ = ["Postgres"]
@@ -43,7 +42,6 @@ _PATIENCE: Mapping[str, object] = {
     "tcp_user_timeout": 60_000,
 }
 
-_NEXT_FENCE = text("SELECT nextval('flowstone_fences')")
 _LAST_FENCE = text("SELECT last_value FROM flowstone_fences")
 _RAISE_FENCES = text(
     "SELECT setval('flowstone_fences', "
@@ -66,6 +64,10 @@ _UNBOUND = text(
 )
 _BOUNDED = 170_000
 """The version of the server from which on it ends transactions that take too long."""
+_NO_WHOLE_TABLES = text(
+    "SELECT set_config(name, 'off', true) FROM unnest("
+    "ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS way(name)"
+)
 _RECENT = text(
     "SELECT asked.asset, v.millis FROM unnest(CAST(:assets AS text[])) asked(asset), "
     "LATERAL (SELECT millis FROM flowstone_versions WHERE asset = asked.asset "
@@ -82,7 +84,7 @@ class Postgres(Dialect):
 
     def __init__(self, url: URL) -> None:
         super().__init__(_engine(url))
-        self.wording = Wording(self)
+        self._wording = Wording(self)
 
     @contextmanager
     def begin(self) -> Generator[Connection]:
@@ -118,7 +120,19 @@ class Postgres(Dialect):
         here = driver(conn)
         bounded = here.info.server_version >= _BOUNDED
         with here.pipeline() if bounded else nullcontext():
-            yield Sent(conn, self.wording)
+            yield self.singly(conn)
+
+    def singly(self, conn: Connection) -> Batch:
+        """Hand statements to the driver."""
+        return Sent(conn, self._wording)
+
+    def look_up(self, conn: Connection) -> None:
+        """Forbid plans that read a whole table.
+
+        Postgres cannot know how far a walk goes, guesses that it is far, and reads one
+        to be prepared.
+        """
+        conn.execute(_NO_WHOLE_TABLES)
 
     def unbound(self, conn: Connection) -> None:
         """Let the transaction take its time."""
@@ -127,10 +141,6 @@ class Postgres(Dialect):
     def now(self) -> ColumnElement[datetime]:
         """Ask the server's clock."""
         return func.clock_timestamp()
-
-    def fence(self, conn: Connection) -> int:
-        """Draw from the sequence."""
-        return int(conn.execute(_NEXT_FENCE).scalar_one())
 
     def last_fence(self, conn: Connection) -> int:
         """Ask the sequence."""
@@ -143,24 +153,6 @@ class Postgres(Dialect):
     def take_turns(self, conn: Connection, names: Sequence[str]) -> None:
         """Take an advisory lock for each name, until the transaction ends."""
         conn.execute(_TAKE_TURNS, {"names": list(names)})
-
-    def insert(
-        self, conn: Connection, table: Table, rows: Sequence[Row], conflict: str = ""
-    ) -> None:
-        """Insert by one statement over arrays."""
-        Sent(conn, self.wording).insert(table, rows, conflict)
-
-    def insert_returning(
-        self,
-        conn: Connection,
-        table: Table,
-        rows: Sequence[Row],
-        conflict: str,
-        returning: Sequence[str],
-    ) -> list[tuple[object, ...]]:
-        """Insert by one statement over arrays, and read what took effect."""
-        found = Sent(conn, self.wording).insert(table, rows, conflict, returning)
-        return [tuple(row) for row in found.rows()]
 
     def among(
         self, what: Column[object], values: Sequence[object]

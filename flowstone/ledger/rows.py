@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import RowMapping
 
 from flowstone.core.errors import FlowstoneError, from_data
 from flowstone.core.events import Event, of_kind
@@ -16,7 +16,6 @@ from flowstone.core.messages import Request
 from flowstone.ledger.base import Gate, RunRow, Version
 
 __all__ = [
-    "clock",
     "dump",
     "error_of",
     "error_text",
@@ -38,13 +37,6 @@ def dump(data: object) -> str:
 def load(text: str) -> dict[str, object]:
     """Read a JSON object."""
     return json.loads(text) if text else {}
-
-
-def clock(conn: Connection) -> datetime:
-    """Give the database's time; of SQLite, this process's."""
-    if conn.dialect.name == "sqlite":
-        return datetime.now(UTC)
-    return conn.execute(select(func.clock_timestamp())).scalar_one()
 
 
 def error_text(error: FlowstoneError | None) -> str | None:

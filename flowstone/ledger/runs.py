@@ -14,7 +14,7 @@ from flowstone.ledger.audit import write_audit
 from flowstone.ledger.base import RunRow, Version
 from flowstone.ledger.closing import close_run, lock_run
 from flowstone.ledger.database import again
-from flowstone.ledger.rows import clock, event_row, run_of, run_row
+from flowstone.ledger.rows import event_row, run_of, run_row
 from flowstone.ledger.run_reader import RunReader
 from flowstone.ledger.schema import events, plans, run_nodes, runs
 from flowstone.ledger.turn import Turn
@@ -103,7 +103,11 @@ class Runs(RunReader):
             refused = conn.execute(
                 update(runs)
                 .where(runs.c.id == run, runs.c.status == "starting")
-                .values(status="not_started", reason=reason, ended_at=clock(conn))
+                .values(
+                    status="not_started",
+                    reason=reason,
+                    ended_at=self._dialect.clock(conn),
+                )
                 .returning(runs.c.pipeline, runs.c.actor)
             ).first()
             if refused is not None:
@@ -174,7 +178,7 @@ class Runs(RunReader):
         """Record an event by itself."""
         self._database.transact(
             lambda conn: self._dialect.insert(
-                conn, events, [event_row(event, clock(conn))]
+                conn, events, [event_row(event, self._dialect.clock(conn))]
             )
         )
 

@@ -72,15 +72,15 @@ class Sqlite(Dialect):
     @contextmanager
     def together(self, conn: Connection) -> Generator[Batch]:
         """Do one after the other: a file is not far."""
-        yield _AtOnce(self, conn)
+        yield self.singly(conn)
+
+    def singly(self, conn: Connection) -> Batch:
+        """Do each at once."""
+        return _AtOnce(self, conn)
 
     def now(self) -> ColumnElement[datetime]:
         """Ask this process's clock."""
         return bindparam(None, callable_=_now, type_=Instant())
-
-    def fence(self, conn: Connection) -> int:
-        """Draw from the one row of a table."""
-        return int(conn.execute(_NEXT_FENCE).scalar_one())
 
     def last_fence(self, conn: Connection) -> int:
         """Read the one row of a table."""
@@ -93,29 +93,6 @@ class Sqlite(Dialect):
     def take_turns(self, conn: Connection, names: Sequence[str]) -> None:
         """Do nothing: all that write take turns."""
         del conn, names
-
-    def insert(
-        self, conn: Connection, table: Table, rows: Sequence[Row], conflict: str = ""
-    ) -> None:
-        """Insert row by row, through one prepared statement."""
-        if rows:
-            statement = _values(table, tuple(rows[0]), conflict, ())
-            conn.execute(statement, [dict(row) for row in rows])
-
-    def insert_returning(
-        self,
-        conn: Connection,
-        table: Table,
-        rows: Sequence[Row],
-        conflict: str,
-        returning: Sequence[str],
-    ) -> list[tuple[object, ...]]:
-        """Insert row by row, and read what took effect."""
-        found: list[tuple[object, ...]] = []
-        for row in rows:
-            statement = _values(table, tuple(row), conflict, tuple(returning))
-            found += [tuple(r) for r in conn.execute(statement, dict(row))]
-        return found
 
     def among(
         self, what: Column[object], values: Sequence[object]
@@ -200,12 +177,14 @@ class _AtOnce(Batch):
         returning: Sequence[str] = (),
     ) -> Answer:
         """Insert them."""
-        if not returning:
-            self._dialect.insert(self._conn, table, rows, conflict)
+        if not rows:
             return Answer.empty()
-        found = self._dialect.insert_returning(
-            self._conn, table, rows, conflict, returning
-        )
+        statement = _values(table, tuple(rows[0]), conflict, tuple(returning))
+        if not returning:
+            self._conn.execute(statement, [dict(row) for row in rows])
+            return Answer.empty()
+        # Of many at once, SQLite's driver gives no rows.
+        found = [r for row in rows for r in self._conn.execute(statement, dict(row))]
         return Answer(lambda: found, returning)
 
     def clock(self) -> Callable[[], datetime]:
@@ -215,7 +194,7 @@ class _AtOnce(Batch):
 
     def fence(self) -> Callable[[], int]:
         """Draw it."""
-        drawn = self._dialect.fence(self._conn)
+        drawn = int(self._conn.execute(_NEXT_FENCE).scalar_one())
         return lambda: drawn
 
 

@@ -33,9 +33,8 @@ class Turn:
     @staticmethod
     def take(conn: Connection, dialect: Dialect, pipeline: str) -> Turn:
         """Begin one now, by the database's clock."""
-        with dialect.together(conn) as send:
-            at = send.clock()
-        return Turn(conn=conn, dialect=dialect, pipeline=pipeline, at=at())
+        at = dialect.clock(conn)
+        return Turn(conn=conn, dialect=dialect, pipeline=pipeline, at=at)
 
     def together(self) -> AbstractContextManager[Batch]:
         """Send statements together; see `Dialect.together`."""

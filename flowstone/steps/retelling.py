@@ -6,15 +6,12 @@ then tells what is recorded of it, so that handlers are told at least once.
 
 from __future__ import annotations
 
-from flowstone.core.events import Event
+from flowstone.core.events import RUN_STARTS, RUN_STOPS, Event
 from flowstone.core.messages import EndRun, MakePlan, RunAssets, SettleGates, Step
 from flowstone.steps.cells import key_text
 from flowstone.steps.toolbox import Toolbox
 
 __all__ = ["retell"]
-
-_STARTS = {"flowstone.run.start", "flowstone.backfill.start"}
-_STOPS = {"flowstone.run.stop", "flowstone.backfill.stop"}
 
 
 def retell(toolbox: Toolbox, step: Step[object]) -> None:
@@ -24,7 +21,7 @@ def retell(toolbox: Toolbox, step: Step[object]) -> None:
     match step:
         case MakePlan(request=request):
             found = _recorded(toolbox, request.run)
-            toolbox.telemetry.emit(e for e in found if e.name in _STARTS)
+            toolbox.telemetry.emit(e for e in found if e.name in RUN_STARTS)
         case EndRun(run=run):
             toolbox.telemetry.emit(_ending(_recorded(toolbox, run)))
         case RunAssets() | SettleGates():
@@ -39,7 +36,7 @@ def _recorded(toolbox: Toolbox, run: str) -> list[Event]:
 
 def _ending(found: list[Event]) -> list[Event]:
     """Give what was recorded with the end of a run, in the same instant."""
-    ends = {e.at for e in found if e.name in _STOPS}
+    ends = {e.at for e in found if e.name in RUN_STOPS}
     return [e for e in found if e.at in ends]
 
 
@@ -60,4 +57,4 @@ def _of_cells(toolbox: Toolbox, step: RunAssets | SettleGates) -> list[Event]:
 
 def _is_cells(event: Event) -> bool:
     """Tell whether an event is of a cell rather than of its run."""
-    return event.name not in _STARTS | _STOPS
+    return event.name not in RUN_STARTS | RUN_STOPS

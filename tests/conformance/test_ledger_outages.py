@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from flowstone import Flowstone, MemoryIO, Pipeline, SqlLedger, asset
+from flowstone.ledger import postgres
 from flowstone.ledger.base import Commit, Event
 from flowstone.ledger.schema import claims, versions
 from tests.conformance.ledger_suite import APP, Book
@@ -229,6 +230,36 @@ def test_a_worker_that_freezes_in_a_transaction_keeps_nobody_waiting(
 
     assert taken.attempt is not None
     assert waited < 15
+
+
+def test_a_server_that_bounds_no_transaction_is_sent_one_by_one(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an older Postgres a session is idle between any two statements of a batch."""
+    monkeypatch.setattr(postgres, "_BOUNDED", 10**9)
+    states: list[str] = []
+    with closing(SqlLedger(postgres_url)) as ledger:
+        ledger.upgrade()
+        book = Book(ledger)
+        who, raw = book.run(), book.want("raw")
+        assert book.commit(
+            who, Commit(making=[book.making(raw, book.claim(who, raw))], release=True)
+        ) == ["committed"]
+
+        def look(conn: Connection) -> None:
+            pid = conn.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with ledger.database.dialect.together(conn) as send:
+                send.clock()
+                states.extend(
+                    str(state)
+                    for (state,) in book.ask(
+                        "SELECT state FROM pg_stat_activity WHERE pid = :pid", pid=pid
+                    )
+                )
+
+        ledger.database.transact(look)
+
+    assert states == ["idle in transaction"]
 
 
 def test_sessions_end_when_they_stop_in_a_transaction(book: Broken) -> None:
