@@ -67,7 +67,7 @@ async def play(folder: Path) -> str:
 
 
 def lake(server: S3Server) -> dict[str, bytes]:
-    """Give all objects that the demonstration keeps in the bucket."""
+    """Give all objects that the demonstration, and no other app, keeps in the bucket."""
     client = boto3.session.Session().client(
         "s3",
         endpoint_url=server.endpoint,
@@ -75,7 +75,7 @@ def lake(server: S3Server) -> dict[str, bytes]:
         aws_secret_access_key=server.secret_key,
         region_name=server.region,
     )
-    found = client.list_objects_v2(Bucket=server.bucket, Prefix="lake/")
+    found = client.list_objects_v2(Bucket=server.bucket, Prefix="lake/flights/")
     keys = [entry["Key"] for entry in found.get("Contents", [])]
     bodies = [client.get_object(Bucket=server.bucket, Key=key)["Body"] for key in keys]
     return {key: body.read() for key, body in zip(keys, bodies, strict=True)}
