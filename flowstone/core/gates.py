@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from flowstone.core.alarms import Alarms
-from flowstone.core.messages import Held
+from flowstone.core.replies import Held
 
 __all__ = ["Gates"]
 

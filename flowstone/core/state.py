@@ -15,11 +15,13 @@ from flowstone.core.alarms import Alarms
 from flowstone.core.board import Board, judge
 from flowstone.core.compact import lengthen, shorten
 from flowstone.core.gates import Gates
-from flowstone.core.messages import (
+from flowstone.core.messages import Carried, Cell, Request, Status
+from flowstone.core.order import Order
+from flowstone.core.packing import Packer
+from flowstone.core.plan import Skeleton
+from flowstone.core.replies import (
     Busy,
     Cancelled,
-    Carried,
-    Cell,
     Held,
     Left,
     Missing,
@@ -27,16 +29,11 @@ from flowstone.core.messages import (
     Produced,
     Raised,
     Reply,
-    Request,
     Reused,
     Skipped,
     Snoozed,
-    Status,
     Superseded,
 )
-from flowstone.core.order import Order
-from flowstone.core.packing import Packer
-from flowstone.core.plan import Skeleton
 from flowstone.core.table import State, read_table, write_table
 
 __all__ = ["RunState"]

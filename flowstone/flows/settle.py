@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from flowstone.core.errors import Superseded
-from flowstone.core.messages import PackReply, RunAssets, SettleGates, Step
+from flowstone.core.messages import RunAssets, SettleGates, Step
 from flowstone.core.order import Order
+from flowstone.core.replies import PackReply
 from flowstone.core.report import describe, summary
 from flowstone.core.state import RunState
 from flowstone.flows.aio import Window

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from flowstone.core.messages import (
-    Backfill,
-    Ended,
-    Materialize,
-    Shard,
-    ShardEnded,
-)
+from flowstone.core.messages import Backfill, Ended, Materialize, Shard, ShardEnded
 from flowstone.flows.backfill import backfill, shard
 from flowstone.flows.engine import Engine
 from flowstone.flows.materialize import materialize

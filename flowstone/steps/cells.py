@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from flowstone.core.events import ErrorOccurred
-from flowstone.core.messages import Cell, NotHere, Request
+from flowstone.core.messages import Cell, Request
 from flowstone.core.partition import NONE, PartitionKey
 from flowstone.core.plan import Node
+from flowstone.core.replies import NotHere
 from flowstone.ledger.base import Wanted
 from flowstone.steps.toolbox import Job, Toolbox
 

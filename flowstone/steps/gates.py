@@ -7,16 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flowstone.core.errors import CodecError, GateTimedOut, NotSupported
 from flowstone.core.hints import read_hints
-from flowstone.core.messages import (
-    Cancelled,
-    Cell,
-    Held,
-    Left,
-    PackReply,
-    Reply,
-    SettleGates,
-)
+from flowstone.core.messages import Cell, SettleGates
 from flowstone.core.outcome import Signal
+from flowstone.core.replies import Cancelled, Held, Left, PackReply, Reply
 from flowstone.core.token import gate_id
 from flowstone.io import codecs
 from flowstone.ledger.base import Claimed, Gate, Wanted

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from flowstone.core.errors import FlowstoneError
 from flowstone.core.events import Event
-from flowstone.core.messages import Left, Produced, Reply, Superseded
+from flowstone.core.replies import Left, Produced, Reply, Superseded
 from flowstone.ledger.base import (
     Attempt,
     Commit,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flowstone.core.errors import ResourceUnavailable
-from flowstone.core.messages import Cancelled, NotHere, Raised, Reply
 from flowstone.core.outcome import Cancelled as StopCalled
+from flowstone.core.replies import Cancelled, NotHere, Raised, Reply
 from flowstone.core.text import masked
 from flowstone.resources import CannotOpen
 from flowstone.steps.group import Group

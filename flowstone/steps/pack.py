@@ -11,10 +11,12 @@ from contextlib import ExitStack
 from typing import cast
 
 from flowstone.core.errors import FlowstoneError, WorkerLost
-from flowstone.core.messages import (
+from flowstone.core.messages import Cell, RunAssets
+from flowstone.core.outcome import Signal, Skip, Snooze
+from flowstone.core.plan import Edge
+from flowstone.core.replies import (
     Busy,
     Cancelled,
-    Cell,
     Held,
     Left,
     Missing,
@@ -24,13 +26,10 @@ from flowstone.core.messages import (
     Raised,
     Reply,
     Reused,
-    RunAssets,
     Skipped,
     Snoozed,
     Superseded,
 )
-from flowstone.core.outcome import Signal, Skip, Snooze
-from flowstone.core.plan import Edge
 from flowstone.core.token import gate_id
 from flowstone.io.streams import SourceFailed
 from flowstone.ledger.base import Attempt, Claimed, Dispatch, Holding, Wanted

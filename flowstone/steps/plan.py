@@ -8,16 +8,10 @@ from datetime import UTC, datetime
 from flowstone.core import plan as planning
 from flowstone.core.errors import RunError, UpstreamMissing
 from flowstone.core.events import BackfillStarted, Event, RunStarted
-from flowstone.core.messages import (
-    Ended,
-    MakePlan,
-    NotHere,
-    Planned,
-    ReadPlan,
-    Request,
-)
+from flowstone.core.messages import Ended, MakePlan, Planned, ReadPlan, Request
 from flowstone.core.partition import PartitionKey
 from flowstone.core.plan import Plan
+from flowstone.core.replies import NotHere
 from flowstone.ledger.base import LIVE, RunRow, Version
 from flowstone.steps.cells import note_absence
 from flowstone.steps.toolbox import Call, Job, Toolbox

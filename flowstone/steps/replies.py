@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from flowstone.core.messages import (
-    Cell,
+from flowstone.core.messages import Cell
+from flowstone.core.replies import (
     Held,
     Left,
     PackReply,

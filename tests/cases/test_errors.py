@@ -19,16 +19,8 @@ from flowstone import (
     UpstreamFailed,
     asset,
 )
-from flowstone.core.messages import (
-    Busy,
-    Cell,
-    Held,
-    PackReply,
-    Produced,
-    Raised,
-    Request,
-    RunAssets,
-)
+from flowstone.core.messages import Cell, Request, RunAssets
+from flowstone.core.replies import Busy, Held, PackReply, Produced, Raised
 from flowstone.telemetry import MaterializationFailed
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
-from flowstone.core.messages import Carried, Reply, Request
+from flowstone.core.messages import Carried, Request
 from flowstone.core.order import Order
 from flowstone.core.plan import Rule, Skeleton
+from flowstone.core.replies import Reply
 from flowstone.core.state import RunState
 from flowstone.core.table import State
 from tests.unit.core.world import BEGIN, crossed

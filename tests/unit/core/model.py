@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flowstone.core.messages import (
+from flowstone.core.messages import Carried, Request
+from flowstone.core.plan import Skeleton
+from flowstone.core.replies import (
     Cancelled,
-    Carried,
     Missing,
     Produced,
     Raised,
     Reply,
-    Request,
     Reused,
     Skipped,
 )
-from flowstone.core.plan import Skeleton
 from flowstone.core.state import RunState
 from flowstone.core.table import State
 

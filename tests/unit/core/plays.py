@@ -7,7 +7,9 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from flowstone.core.messages import (
+from flowstone.core.messages import Request
+from flowstone.core.plan import Rule, Skeleton
+from flowstone.core.replies import (
     Busy,
     Cancelled,
     Held,
@@ -17,13 +19,11 @@ from flowstone.core.messages import (
     Produced,
     Raised,
     Reply,
-    Request,
     Reused,
     Skipped,
     Snoozed,
     Superseded,
 )
-from flowstone.core.plan import Rule, Skeleton
 from flowstone.core.table import State
 from tests.unit.core.model import Fate, Play, ends_of
 from tests.unit.core.world import BEGIN

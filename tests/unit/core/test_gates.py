@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from flowstone.core.gates import Gates
-from flowstone.core.messages import Held
+from flowstone.core.replies import Held
 
 BEGIN = datetime(2025, 1, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowstone.core.compact import lengthen
-from flowstone.core.messages import Left, Produced, Request, Skipped
+from flowstone.core.messages import Request
 from flowstone.core.plan import Skeleton
+from flowstone.core.replies import Left, Produced, Skipped
 from flowstone.core.state import RunState
 from tests.unit.core.driven import CHAIN, FAN, driven
 from tests.unit.core.model import Play

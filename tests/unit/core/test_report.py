@@ -7,17 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flowstone.core.messages import (
-    Busy,
-    NotHere,
-    Produced,
-    Raised,
-    Request,
-    Shard,
-    ShardEnded,
-)
+from flowstone.core.messages import Request, Shard, ShardEnded
 from flowstone.core.order import Order
 from flowstone.core.plan import Rule, Skeleton
+from flowstone.core.replies import Busy, NotHere, Produced, Raised
 from flowstone.core.report import describe, describe_shards, shard_summary, summary
 from flowstone.core.state import RunState
 from flowstone.core.table import State

@@ -6,18 +6,17 @@ from typing import cast
 
 import pytest
 
-from flowstone.core.messages import (
+from flowstone.core.messages import Cell, Request
+from flowstone.core.plan import Rule, Skeleton
+from flowstone.core.replies import (
     Cancelled,
-    Cell,
     Produced,
     Raised,
     Reply,
-    Request,
     Reused,
     Skipped,
     Snoozed,
 )
-from flowstone.core.plan import Rule, Skeleton
 from flowstone.core.state import RunState
 from flowstone.core.table import State
 from tests.unit.core.driven import CHAIN, FAN, Driven, driven

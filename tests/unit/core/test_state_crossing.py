@@ -7,15 +7,8 @@ from datetime import timedelta
 import pytest
 
 from flowstone.core.compact import lengthen
-from flowstone.core.messages import (
-    Busy,
-    Held,
-    Left,
-    NotHere,
-    Produced,
-    Raised,
-)
 from flowstone.core.plan import Rule
+from flowstone.core.replies import Busy, Held, Left, NotHere, Produced, Raised
 from tests.unit.core.driven import CHAIN, FAN, driven
 from tests.unit.core.world import BEGIN
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone.core.messages import (
+from flowstone.core.plan import Rule
+from flowstone.core.replies import (
     Left,
     Missing,
     Produced,
@@ -13,7 +14,6 @@ from flowstone.core.messages import (
     Snoozed,
     Superseded,
 )
-from flowstone.core.plan import Rule
 from tests.unit.core.driven import driven
 
 ONE = {"report": list[str]()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flowstone.core.messages import (
+from flowstone.core.plan import Rule, Skeleton
+from flowstone.core.replies import (
     Busy,
     Held,
     Missing,
@@ -11,7 +12,6 @@ from flowstone.core.messages import (
     Reused,
     Snoozed,
 )
-from flowstone.core.plan import Rule, Skeleton
 from tests.unit.core.driven import FAN, Driven, driven
 from tests.unit.flows.scripted import skeleton
 

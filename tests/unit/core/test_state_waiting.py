@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flowstone.core.messages import (
+from flowstone.core.plan import Rule
+from flowstone.core.replies import (
     Busy,
     Held,
     Left,
@@ -14,7 +15,6 @@ from flowstone.core.messages import (
     Reused,
     Snoozed,
 )
-from flowstone.core.plan import Rule
 from tests.unit.core.driven import CHAIN, driven
 from tests.unit.core.world import BEGIN
 

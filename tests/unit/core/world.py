@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 
-from flowstone.core.messages import (
+from flowstone.core.messages import Carried
+from flowstone.core.order import Order
+from flowstone.core.replies import (
     Cancelled,
-    Carried,
     Held,
     Left,
     Missing,
@@ -21,7 +22,6 @@ from flowstone.core.messages import (
     Reply,
     Reused,
 )
-from flowstone.core.order import Order
 from flowstone.core.table import State
 from tests.unit.core.model import Play, ends_of
 

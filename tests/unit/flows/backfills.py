@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flowstone.core.messages import (
-    Backfill,
-    Cancelled,
-    Ended,
-    Held,
-    NotHere,
-    Raised,
-    Request,
-    Skipped,
-    Snoozed,
-)
+from flowstone.core.messages import Backfill, Ended, Request
 from flowstone.core.plan import Rule
+from flowstone.core.replies import Cancelled, Held, NotHere, Raised, Skipped, Snoozed
 from flowstone.flows.table import AnyFlow
 from tests.unit.flows.scripted import BEGIN, CLOSED, Script, skeleton
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flowstone.core.errors import Superseded
-from flowstone.core.messages import (
+from flowstone.core.messages import Ended, Materialize, Request
+from flowstone.core.plan import Rule, Skeleton
+from flowstone.core.replies import (
     Busy,
     Cancelled,
-    Ended,
     Held,
     Left,
-    Materialize,
     Missing,
     NotHere,
     Raised,
-    Request,
     Reused,
     Skipped,
     Snoozed,
 )
-from flowstone.core.messages import Superseded as Late
-from flowstone.core.plan import Rule, Skeleton
+from flowstone.core.replies import Superseded as Late
 from flowstone.flows.table import AnyFlow
 from tests.unit.flows.scripted import BEGIN, CLOSED, Script, skeleton
 

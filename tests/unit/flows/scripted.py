@@ -15,20 +15,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar, cast
 
 from flowstone.core.messages import (
-    Cancelled,
     Cell,
     Ended,
     EndRun,
     Flow,
-    Left,
     MakePlan,
-    NotHere,
-    PackReply,
     Planned,
-    Produced,
     ReadPlan,
-    Reply,
-    Reused,
     RunAssets,
     SettleGates,
     Shard,
@@ -36,6 +29,15 @@ from flowstone.core.messages import (
     Step,
 )
 from flowstone.core.plan import Rule, Skeleton
+from flowstone.core.replies import (
+    Cancelled,
+    Left,
+    NotHere,
+    PackReply,
+    Produced,
+    Reply,
+    Reused,
+)
 from flowstone.core.table import State, read_table
 from flowstone.flows.table import AnyFlow, take_flow
 

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from flowstone.core.messages import Backfill, Ended, Request, Snoozed
+from flowstone.core.messages import Backfill, Ended, Request
+from flowstone.core.replies import Snoozed
 from flowstone.core.table import State
 from tests.unit.flows.scripted import Script, play, skeleton
 

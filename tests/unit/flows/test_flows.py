@@ -11,7 +11,8 @@ from typing import cast
 
 import pytest
 
-from flowstone.core.messages import Materialize, Raised, Request, Shard, ShardEnded
+from flowstone.core.messages import Materialize, Request, Shard, ShardEnded
+from flowstone.core.replies import Raised
 from flowstone.core.table import State, write_table
 from flowstone.flows.table import AnyFlow, take_flow
 from tests.unit.flows.backfills import BACKFILLS

@@ -19,10 +19,7 @@ from flowstone.core.messages import (
     Ended,
     EndRun,
     MakePlan,
-    NotHere,
-    PackReply,
     Planned,
-    Reply,
     Request,
     RunAssets,
     SettleGates,
@@ -30,6 +27,7 @@ from flowstone.core.messages import (
     Step,
 )
 from flowstone.core.pipeline import Pipeline
+from flowstone.core.replies import NotHere, PackReply, Reply
 from flowstone.core.table import State, write_table
 from flowstone.io.base import IOManager
 from flowstone.io.memory import MemoryIO

@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 
 from flowstone.core.asset import asset
-from flowstone.core.messages import Cancelled, Produced, Reply
 from flowstone.core.outcome import Cancelled as Stop
+from flowstone.core.replies import Cancelled, Produced, Reply
 from flowstone.io.base import Slot, Stored
 from flowstone.io.memory import MemoryIO
 from flowstone.steps.context import Context

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from flowstone.core.asset import asset
 from flowstone.core.errors import GateTimedOut
-from flowstone.core.messages import Cancelled, Held, Left, PackReply, Raised
 from flowstone.core.outcome import Signal
+from flowstone.core.replies import Cancelled, Held, Left, PackReply, Raised
 from flowstone.ledger.rows import error_of
 from tests.unit.steps.bench import Make
 from tests.unit.steps.waiting import answer, gate, gated, plain, raw, waiting

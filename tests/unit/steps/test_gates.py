@@ -8,7 +8,8 @@ import pytest
 
 from flowstone.core.asset import asset
 from flowstone.core.errors import AlreadyDecided
-from flowstone.core.messages import (
+from flowstone.core.outcome import Signal, Skip, Snooze
+from flowstone.core.replies import (
     Busy,
     Held,
     Left,
@@ -18,7 +19,6 @@ from flowstone.core.messages import (
     Raised,
     Skipped,
 )
-from flowstone.core.outcome import Signal, Skip, Snooze
 from flowstone.core.token import derive_token, gate_id
 from flowstone.steps.context import Context
 from tests.unit.steps.bench import KEYS, Make

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from flowstone.core.asset import asset
-from flowstone.core.messages import Left, Produced, Superseded
+from flowstone.core.replies import Left, Produced, Superseded
 from flowstone.io.base import Slot, Stored
 from flowstone.io.memory import MemoryIO
 from flowstone.ledger.base import Dispatch

@@ -12,9 +12,9 @@ from typing import Never
 import pytest
 
 from flowstone.core.asset import Asset, asset
-from flowstone.core.messages import Produced, Raised, Reply
 from flowstone.core.outcome import Fatal, RetryAfter, Signal, Skip, Snooze
 from flowstone.core.policy import Retry
+from flowstone.core.replies import Produced, Raised, Reply
 from flowstone.steps.context import Context
 from tests.unit.steps.bench import Bench, Make
 

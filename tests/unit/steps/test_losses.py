@@ -6,7 +6,7 @@ import pytest
 
 from flowstone.core.asset import asset
 from flowstone.core.errors import WorkerLost
-from flowstone.core.messages import Busy, Left, Produced, Raised, Reused
+from flowstone.core.replies import Busy, Left, Produced, Raised, Reused
 from flowstone.ledger.base import Dispatch, Wanted
 from flowstone.ledger.rows import error_of
 from tests.unit.steps.bench import WORKFLOW, Bench, Make

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flowstone.core.asset import asset
-from flowstone.core.messages import (
+from flowstone.core.outcome import Approval, Skip, Snooze
+from flowstone.core.policy import SECOND, Retry
+from flowstone.core.replies import (
     Busy,
     Left,
     Produced,
@@ -14,8 +16,6 @@ from flowstone.core.messages import (
     Skipped,
     Snoozed,
 )
-from flowstone.core.outcome import Approval, Skip, Snooze
-from flowstone.core.policy import SECOND, Retry
 from tests.unit.steps.bench import Make
 
 CALLS: list[str] = []

@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flowstone.core.asset import asset
-from flowstone.core.messages import (
-    Cell,
-    Left,
-    Missing,
-    NotHere,
-    PackReply,
-)
+from flowstone.core.messages import Cell
+from flowstone.core.replies import Left, Missing, NotHere, PackReply
 from flowstone.core.space import single
 from flowstone.io.memory import MemoryIO
 from tests.unit.steps.bench import Make

@@ -6,8 +6,9 @@ import pytest
 
 from flowstone.core.asset import asset
 from flowstone.core.errors import from_data
-from flowstone.core.messages import Ended, NotHere, Planned, ReadPlan, Request
+from flowstone.core.messages import Ended, Planned, ReadPlan, Request
 from flowstone.core.policy import Retry
+from flowstone.core.replies import NotHere
 from flowstone.core.space import single
 from tests.unit.steps.bench import WORKFLOW, Make
 

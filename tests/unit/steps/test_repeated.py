@@ -13,16 +13,13 @@ from flowstone import MemoryIO, Pipeline, SqlLedger, asset
 from flowstone.core.messages import (
     Cell,
     Ended,
-    Left,
     MakePlan,
-    PackReply,
     Planned,
-    Produced,
     Request,
     RunAssets,
     Step,
-    Superseded,
 )
+from flowstone.core.replies import Left, PackReply, Produced, Superseded
 from flowstone.io import IOManager, Slot, Stored
 from flowstone.ledger.ids import new_id
 from flowstone.steps.table import take_step

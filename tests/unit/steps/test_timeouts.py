@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Never
 
 from flowstone.core.asset import Asset, asset
-from flowstone.core.messages import Raised, Reply
+from flowstone.core.replies import Raised, Reply
 from tests.unit.steps.bench import Bench, Make
 
 

@@ -1,0 +1,20 @@
+"""The nouns of the client that hold verbs of their own."""
+
+from __future__ import annotations
+
+from flowstone.views.audit import Audit
+from flowstone.views.gates import Gates
+from flowstone.views.lineage import Lineage, LineageEntry
+from flowstone.views.runs import Runs
+from flowstone.views.status import AssetStatus, StatusWord, status_of
+
+__all__ = [
+    "AssetStatus",
+    "Audit",
+    "Gates",
+    "Lineage",
+    "LineageEntry",
+    "Runs",
+    "StatusWord",
+    "status_of",
+]
