@@ -24,12 +24,21 @@ from flowstone.engines.temporal.payloads import Payloads, data_converter
 
 __all__ = ["FlowstonePlugin"]
 
+_PASSED = (
+    "flowstone.core",
+    "flowstone.flows.engine",
+    "flowstone.engines.temporal.engine",
+    "flowstone.engines.temporal.ids",
+)
+"""What the sandbox need not import anew: words, and how Temporal is asked to do them."""
+
 
 class FlowstonePlugin(SimplePlugin):
     """Sets the converter, the sandbox and the failure types; refuses to replace yours.
 
-    The sandbox stays strict for flows: only the pure words of `flowstone.core` pass
-    through, so a clock in a flow stops the workflow instead of breaking its replay.
+    The sandbox stays strict for whatever decides: only the pure words of the house and
+    the engine pass through, so a clock in a flow stops the workflow instead of breaking
+    its replay.
     """
 
     def __init__(self) -> None:
@@ -98,5 +107,5 @@ def _runner(given: WorkflowRunner | None) -> WorkflowRunner:
         )
     return dataclasses.replace(
         runner,
-        restrictions=runner.restrictions.with_passthrough_modules("flowstone.core"),
+        restrictions=runner.restrictions.with_passthrough_modules(*_PASSED),
     )

@@ -19,7 +19,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from flowstone import ConfigurationError, FlowstoneError
 from flowstone.engines.temporal.payloads import data_converter
 from flowstone.engines.temporal.plugin import FlowstonePlugin
-from flowstone.engines.temporal.workflows import WORKFLOWS
+from flowstone.engines.temporal.served import WORKFLOWS
 
 
 class Sealed(PayloadCodec):
@@ -71,7 +71,9 @@ def test_flows_run_in_the_sandbox() -> None:
 
     assert isinstance(runner, SandboxedWorkflowRunner)
     passed = runner.restrictions.passthrough_modules
-    assert {m for m in passed if m.startswith("flowstone")} == {"flowstone.core"}
+    assert {m for m in passed if m.startswith("flowstone.flows")} == {
+        "flowstone.flows.engine"
+    }
     assert FlowstoneError in (config.get("workflow_failure_exception_types") or ())
 
 
