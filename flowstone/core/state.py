@@ -167,6 +167,10 @@ class RunState:
             found.append(self._order(pack, last=last))
         return found
 
+    def begun(self, cells: Sequence[int]) -> Order:
+        """Count cells as running that a worker has not waited to be asked for."""
+        return self._order(cells, last=True)
+
     def fold(self, order: Order, replies: Sequence[Reply], now: datetime) -> None:
         """Take in what became of an order's cells."""
         self.running -= len(order.cells)
