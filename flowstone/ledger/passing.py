@@ -113,12 +113,14 @@ def _wait_on(turn: Turn, gate: Gate, passed: Passed) -> Gate:
 
 
 def _since(turn: Turn, gate: Gate) -> datetime:
-    """Say from when on a new deadline counts: never from before it can be kept.
+    """Say from when on a new deadline counts: from the old one, if it can be kept.
 
-    A clock that a test turns is ahead of the database's: there the old deadline is
-    later. After an outage it is long past, and people would be left no time.
+    After an outage that would have passed too, and people would be left no time.
     """
-    return turn.at if gate.deadline is None else max(turn.at, gate.deadline)
+    assert gate.deadline is not None, "only a deadline is extended"
+    assert gate.timeout_millis is not None, "a deadline has a length"
+    new = gate.deadline + timedelta(milliseconds=gate.timeout_millis)
+    return gate.deadline if new > turn.at else turn.at
 
 
 def ask_anew(turn: Turn, waiting: Sequence[Gate]) -> None:
