@@ -115,7 +115,8 @@ class _Answered(Pack):
                 asset=what.asset.name,
                 partition=what.want.key,
                 run_id=self._who.run,
-                reason=gate.comment or gate.winner,
+                reason=gate.comment,
+                winner="" if gate.state == "expired" else gate.winner,
             )
             return self._fold_failure(what, Failure(error=error, retryable=False))
         assert gate.held is not None, "an approval holds a value back"

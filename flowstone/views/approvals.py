@@ -106,7 +106,8 @@ class Approvals:
         Args:
             id: the approval's.
             comment: what to say with it.
-            edits: the value to publish in its place, of the asset's type.
+            edits: the value to publish in its place, of the asset's type; `None`
+                leaves it as it is.
 
         Raises:
             UnknownGate: there is none of this id.
