@@ -164,45 +164,44 @@ def _answered(gate: Gate) -> Event:
 def _approved(gate: Gate) -> Event:
     """Tell what was decided on a value."""
     at, name = gate.decided_at or gate.opened_at, approval_id(gate)
-    place, waited = place_of(gate), _waited(gate)
+    place = place_of(gate)
+    if gate.decision == "recompute":
+        word, by = "recomputed", gate.winner
+        return ApprovalRecomputed(
+            **place, outcome=word, at=at, approval=name, winner=by
+        )
     if gate.state == "expired":
         return ApprovalExpired(
             **place,
             outcome="expired",
             at=at,
             approval=name,
-            waited_millis=waited,
+            waited_millis=_waited(gate),
             decision=gate.decision,
         )
-    match gate.decision:
-        case "approve":
-            return ApprovalGranted(
-                **place,
-                outcome="approved",
-                at=at,
-                approval=name,
-                waited_millis=waited,
-                winner=gate.winner,
-                edited=gate.edits is not None,
-            )
-        case "reject":
-            return ApprovalDenied(
-                **place,
-                outcome="rejected",
-                at=at,
-                approval=name,
-                waited_millis=waited,
-                winner=gate.winner,
-                reason=gate.comment or None,
-            )
-        case _:
-            return ApprovalRecomputed(
-                **place,
-                outcome="recomputed",
-                at=at,
-                approval=name,
-                winner=gate.winner,
-            )
+    if gate.decision == "approve":
+        return ApprovalGranted(
+            **place,
+            outcome="approved",
+            at=at,
+            approval=name,
+            waited_millis=_waited(gate),
+            winner=gate.winner,
+            edited=gate.edits is not None,
+        )
+    return _denied(gate)
+
+
+def _denied(gate: Gate) -> Event:
+    return ApprovalDenied(
+        **place_of(gate),
+        outcome="rejected",
+        at=gate.decided_at or gate.opened_at,
+        approval=approval_id(gate),
+        waited_millis=_waited(gate),
+        winner=gate.winner,
+        reason=gate.comment or None,
+    )
 
 
 def _waited(gate: Gate) -> int:
