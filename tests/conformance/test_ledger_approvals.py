@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ def test_a_decision_comes_too_late(book: Book) -> None:
 
 def test_a_deadline_that_asks_somebody_else_leaves_time_to_decide(book: Book) -> None:
     """Until it has, whoever was asked first may decide still."""
-    terms = {"on_timeout": "escalate", "escalate_to": "boss"}
+    terms: dict[str, Any] = {"on_timeout": "escalate", "escalate_to": "boss"}
     book.approval(book.run(), book.want("raw"), seconds=-1, **terms)
 
     assert decide(book, "approve").winner == "approved by anna"
@@ -143,8 +144,9 @@ def test_a_decision_is_on_what_was_looked_at(book: Book) -> None:
     settled = book.ledger.gates.settle(["g"], expired=False)
     assert list(settled.anew) == ["g"]
     opened = book.open(who._replace(dispatch=3), [trade])
-    assert opened.inputs[raw.cell] is not None
-    assert opened.inputs[raw.cell].id == second
+    pinned = opened.inputs[raw.cell]
+    assert pinned is not None
+    assert pinned.id == second
     assert opened.cells[0].attempt is not None
 
 
@@ -197,7 +199,11 @@ def test_each_decision_is_recorded_when_its_flow_sees_it(book: Book) -> None:
 
 def test_each_instant_is_recorded_once(book: Book) -> None:
     """Reminders, the escalation and the deadline come one after the other."""
-    terms = {"on_timeout": "escalate", "escalate_to": "boss", "reminders": [60.0]}
+    terms: dict[str, Any] = {
+        "on_timeout": "escalate",
+        "escalate_to": "boss",
+        "reminders": [60.0],
+    }
     who = book.run()
     book.approval(who, book.want("raw"), seconds=HOUR, **terms)
     news: list[Event] = []
