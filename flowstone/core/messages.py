@@ -208,12 +208,19 @@ class RunAssets(Step["PackReply"]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleGates(Step["PackReply"]):
-    """Ask how the gates of cells stand; make the values of those that are answered."""
+    """Ask how the gates of cells stand; make the values of those that are answered.
+
+    Attributes:
+        expired: whether it is asked since the instants of these gates have come.
+        instants: those instants, one for each cell, in milliseconds since 1970: what a
+            gate does at one of them it does once, however often it is asked.
+    """
 
     run: str
     dispatch: int
     cells: Sequence[Cell]
     expired: bool = False
+    instants: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

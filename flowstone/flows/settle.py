@@ -109,7 +109,11 @@ class Settling:
         run = state.request.run
         if order.gates:
             return SettleGates(
-                run=run, dispatch=order.dispatch, cells=cells, expired=order.expired
+                run=run,
+                dispatch=order.dispatch,
+                cells=cells,
+                expired=order.expired,
+                instants=order.instants,
             )
         return RunAssets(
             run=run,

@@ -46,7 +46,7 @@ __all__ = [
     "waiters",
 ]
 
-REVISION = "0001"
+REVISION = "0002_waits"
 """The newest revision, which the code of this release needs."""
 
 metadata = MetaData(
@@ -259,6 +259,19 @@ gates = Table(
     Column("payload", Text),
     Column("seen", Boolean, nullable=False, default=False),
     Column("inputs", _Name, nullable=False),
+    Column("kind", _Name, nullable=False, server_default="signal"),
+    Column("rounds", Integer, nullable=False, server_default="1"),
+    Column("timeout_millis", BigInteger),
+    Column("extensions", Integer, nullable=False, server_default="0"),
+    Column("reminders", Text, nullable=False, server_default=""),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("held", _Name),
+    Column("required", Integer, nullable=False, server_default="1"),
+    Column("escalate_to", _Name, nullable=False, server_default=""),
+    Column("escalated_to", _Name, nullable=False, server_default=""),
+    Column("decision", _Name, nullable=False, server_default=""),
+    Column("comment", Text, nullable=False, server_default=""),
+    Column("edits", Text),
     Index("flowstone_gates_run", "run", "state"),
     Index("flowstone_gates_state", "pipeline", "state", "opened_at"),
 )

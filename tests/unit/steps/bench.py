@@ -178,13 +178,20 @@ class Bench:
         return list(self.pack(*names, run=run).replies)
 
     def settle(
-        self, *names: str | Cell, run: str = "r1", expired: bool = False
+        self,
+        *names: str | Cell,
+        run: str = "r1",
+        expired: bool = False,
+        instants: Sequence[int] = (),
     ) -> PackReply:
-        """Ask gates."""
+        """Ask gates; one whose instant is not told is asked at its next one."""
         self.dispatches += 1
-        cells = self.cells(names, run)
         step = SettleGates(
-            run=run, dispatch=self.dispatches, cells=cells, expired=expired
+            run=run,
+            dispatch=self.dispatches,
+            cells=self.cells(names, run),
+            expired=expired,
+            instants=instants,
         )
         return self.do(step)
 
