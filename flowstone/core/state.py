@@ -35,7 +35,7 @@ from flowstone.core.replies import (
     Snoozed,
     Superseded,
 )
-from flowstone.core.table import State, read_table, write_table
+from flowstone.core.table import State, first_table, read_table, write_table
 
 __all__ = ["RunState"]
 
@@ -83,7 +83,7 @@ class RunState:
         self.count = count
         self.width = len(skeleton.names)
         self.table = (
-            _first_table(skeleton, common, count)
+            first_table(skeleton, common, count)
             if carried is None
             else read_table(carried.table)
         )
@@ -390,14 +390,3 @@ class RunState:
 
     def _is_at_gate(self, number: int) -> bool:
         return self.table[number] == State.WAITING and not self._board.left[number]
-
-
-def _first_table(
-    skeleton: Skeleton, common: Sequence[int] | None, count: int
-) -> bytearray:
-    row = bytearray(common or bytes(len(skeleton.names)))
-    for node in skeleton.given:
-        row[node] = State.MADE
-    for node in skeleton.absent:
-        row[node] = State.BYPASSED
-    return row * count

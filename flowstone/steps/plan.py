@@ -26,7 +26,7 @@ from flowstone.core.plan import Plan
 from flowstone.core.replies import NotHere
 from flowstone.ledger.base import LIVE, RunRow, Version
 from flowstone.steps.cells import note_absence
-from flowstone.steps.pack import run_assets
+from flowstone.steps.running import run_assets
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
 __all__ = ["make_plan", "read_plan"]
