@@ -22,6 +22,7 @@ __all__ = [
     "Cell",
     "EndRun",
     "Ended",
+    "First",
     "Flow",
     "MakePlan",
     "Materialize",
@@ -163,10 +164,17 @@ class Step(Generic[R_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakePlan(Step["Planned | NotHere | Ended"]):
-    """Write the run's plan; `again`: the worker asked before lacked the asset."""
+    """Write the run's plan.
+
+    Attributes:
+        request: what was asked for.
+        again: whether the worker that was asked before lacked the asset.
+        along: whether all of it may be made at once, where that is known to be short.
+    """
 
     request: Request
     again: bool = False
+    along: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,12 +239,27 @@ class EndRun(Step["Ended"]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """A pack that was run along with the plan: the numbers of its cells, and how."""
+
+    cells: Sequence[int]
+    reply: PackReply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan is written; `keys` is how many keys the run has."""
+    """A plan is written.
+
+    Attributes:
+        skeleton: what its flow needs to know of it.
+        keys: how many keys the run has.
+        first: what was made along with it.
+    """
 
     skeleton: Skeleton
     keys: int = 1
     kind: Literal["planned"] = "planned"
+    first: First | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,14 @@ _FIRST, _LONGEST = timedelta(seconds=0.5), timedelta(seconds=10)
 
 
 async def make_plan(
-    engine: Engine, request: Request
+    engine: Engine, request: Request, *, along: bool = False
 ) -> tuple[Planned | Ended | None, bool]:
     """Have the plan made, by a worker that has the asset.
+
+    Args:
+        engine: what drives the flow.
+        request: what was asked for.
+        along: whether all of it may be made at once, where it is known to be short.
 
     Returns:
         The plan, or the end of a run that cannot begin; nothing, where no worker came
@@ -34,7 +39,7 @@ async def make_plan(
     """
     asked = 0
     while True:
-        step = MakePlan(request=request, again=asked > 0)
+        step = MakePlan(request=request, again=asked > 0, along=along)
         found, cancelled = await finish(engine.do(step, "plan"))
         if isinstance(found, Planned | Ended):
             return found, cancelled

@@ -16,7 +16,7 @@ async def materialize(engine: Engine, flow: Materialize) -> Ended | Materialize:
     """Run the flow; a `Materialize` as its answer asks to be continued as new."""
     request = flow.request
     planned, cancelled = await (
-        make_plan(engine, request)
+        make_plan(engine, request, along=True)
         if flow.carried is None
         else read_plan(engine, request)
     )
@@ -30,6 +30,8 @@ async def materialize(engine: Engine, flow: Materialize) -> Ended | Materialize:
     settling = Settling(
         engine, state, parallel=request.parallel, whole=True, cancelled=cancelled
     )
+    if planned.first is not None:
+        settling.take(planned.first)
     if not await settling.run():
         return Materialize(request=request, carried=state.carry())
     if settling.ended:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from flowstone.core.errors import Superseded
-from flowstone.core.messages import RunAssets, SettleGates, Step
+from flowstone.core.messages import First, RunAssets, SettleGates, Step
 from flowstone.core.order import Order
 from flowstone.core.replies import PackReply
 from flowstone.core.report import describe, summary
@@ -50,6 +50,10 @@ class Settling:
         self._closed = False
         self._broken: BaseException | None = None
         self._window: Window[Order, PackReply] = Window(engine, parallel)
+
+    def take(self, first: First) -> None:
+        """Take in a pack that was run along with the plan."""
+        self._fold(self.state.begun(first.cells), first.reply)
 
     async def run(self, *, stop_at_failure: bool = False) -> bool:
         """Go on until all is settled, or until the history is full.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from sqlalchemy import Connection, and_, delete, or_, select, update
 
@@ -125,27 +126,29 @@ class Runs(RunReader):
         plan: Plan,
         given: Mapping[int, Version | None],
         news: Sequence[Event],
-    ) -> bool:
+    ) -> Literal["ours", "there", "ended"]:
         """Write a run's plan, and pin the versions that it takes as they are.
 
         The run's row is written where it is missing: whoever asked for it may have
         died, or the database may have forgotten.
 
         Returns:
-            Whether the run is live; an ended one is not begun again.
+            Whether the plan is now this one, or was there before; an ended run is not
+            begun again.
         """
 
-        def work(conn: Connection) -> bool:
+        def work(conn: Connection) -> Literal["ours", "there", "ended"]:
             turn = Turn.take(conn, self._dialect, run.request.pipeline)
             self._insert(turn, run)
             locked = lock_run(turn, run.id)
             if locked is None or not locked.live:
-                return False
-            if locked.status == "starting":
-                self._plan(turn, run.id, plan, given)
-                rows = [event_row(event, turn.at) for event in news]
-                self._dialect.insert(conn, events, rows)
-            return True
+                return "ended"
+            if locked.status != "starting":
+                return "there"
+            self._plan(turn, run.id, plan, given)
+            rows = [event_row(event, turn.at) for event in news]
+            self._dialect.insert(conn, events, rows)
+            return "ours"
 
         return self._database.transact(work, ask=again)
 

@@ -102,10 +102,12 @@ class Pack:
         """Commit what is left, and let go of every claim."""
         self._group.check()
         done = all(isinstance(r, Produced | Reused) for r in self._replies.values())
-        gates, holding = self._toolbox.ledger.gates, self._group.holding
         good = self._group.commit(release=True, end_run=last and done)
-        for hold in holding:
-            self._replies[hold.wanted.cell] = opened_gate(gates, hold.gate)
+        # Some may have been committed before, while the pack went on.
+        for cell, reply in self._replies.items():
+            if isinstance(reply, Held) and not reply.answered:
+                gates = self._toolbox.ledger.gates
+                self._replies[cell] = opened_gate(gates, reply.gate)
         return last and done and good
 
     # --- one cell -------------------------------------------------------------------

@@ -100,7 +100,11 @@ class Toolbox:
         if known is not None:
             return known
         row = self.ledger.runs.get(run)
-        if row is None or row.plan is None:
+        return None if row is None else self.job_of(row)
+
+    def job_of(self, row: RunRow) -> Job | None:
+        """Give a run, whose row was read, and its plan."""
+        if row.plan is None:
             return None
         job = Job(run=row, plan=self._plan(row.plan))
         self.remember(job)

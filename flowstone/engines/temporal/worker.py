@@ -20,7 +20,7 @@ from flowstone.engines.ports import flow_of
 from flowstone.engines.temporal.activities import make_activities
 from flowstone.engines.temporal.backend import TemporalBackend
 from flowstone.engines.temporal.ids import task_queue
-from flowstone.engines.temporal.workflows import WORKFLOWS
+from flowstone.engines.temporal.served import WORKFLOWS
 from flowstone.ledger.base import LIVE, RunRow
 from flowstone.ledger.outbox import Bell
 from flowstone.steps.toolbox import Toolbox

@@ -272,7 +272,7 @@ def test_an_input_that_was_taken_back_stays_as_it_is(bench: Make) -> None:
     [reply] = shop.run("trade")
 
     assert isinstance(reply, Held)
-    [read] = shop.toolbox.ledger.approvals.reads(found(shop))
+    [[read]] = shop.toolbox.ledger.approvals.reads([found(shop)]).values()
     assert (read.version, read.current) == (mine, False)
 
 
