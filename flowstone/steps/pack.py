@@ -84,7 +84,7 @@ class Pack:
         """Tell the cells that this worker can make from those it cannot."""
         here: dict[At, Wanted] = {}
         for cell in cells:
-            absent = not_here(self._toolbox, self._job.plan.nodes[cell.node])
+            absent = self._not_here(cell)
             if absent is not None:
                 self._replies[_at(cell)] = absent
             else:
@@ -93,6 +93,9 @@ class Pack:
         if why:
             note_absence(self._toolbox, self._job.run.request, why[0])
         return here
+
+    def _not_here(self, cell: Cell) -> NotHere | None:
+        return not_here(self._toolbox, self._job.plan.nodes[cell.node])
 
     def _answer_for(self, at: At, reply: Reply) -> None:
         # Where its commit was refused meanwhile, the group has answered already.
