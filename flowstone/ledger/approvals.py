@@ -162,7 +162,9 @@ class Approvals:
             return found
 
         def ask(conn: Connection) -> T | None:
-            gate = _found(conn, _named(pipeline, approval), approval)
+            # Shared, so that a commit which is still under way is waited for.
+            query = self._dialect.locked(_named(pipeline, approval), share=True)
+            gate = _found(conn, query, approval)
             return done[-1] if is_mine(gate, done[-1]) else None
 
         return self._database.transact(transaction, ask=ask)
