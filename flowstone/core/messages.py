@@ -107,13 +107,19 @@ class Carried:
 class Flow(Generic[R_co]):
     """Something that a workflow does, and what it answers."""
 
+    moved: bool = False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Materialize(Flow["Ended"]):
-    """Make one asset at one key, alone or with all upstream."""
+    """Make one asset at one key, alone or with all upstream.
+
+    `moved` tells that it goes on with another version of the worker.
+    """
 
     request: Request
     carried: Carried | None = None
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +128,7 @@ class Backfill(Flow["Ended"]):
 
     request: Request
     carried: Carried | None = None
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +143,7 @@ class Shard(Flow["ShardEnded"]):
         parallel: how many of its packs run at once.
         common: the states of the nodes that are made once for all keys.
         carried: the table, where it continues as new.
+        moved: whether it goes on with another version of the worker.
     """
 
     request: Request
@@ -145,6 +153,7 @@ class Shard(Flow["ShardEnded"]):
     parallel: int
     common: str
     carried: Carried | None = None
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +188,14 @@ class MakePlan(Step["Planned | NotHere | Ended"]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPlan(Step["Planned"]):
-    """Read the plan again, after continuing as new or in a child."""
+    """Read the plan again, after continuing as new or in a child.
+
+    `adopt` has it planned anew with the code of the worker that is asked, where that
+    has the same graph: the run has moved to it.
+    """
 
     run: str
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,9 +58,17 @@ async def make_plan(
         asked += 1
 
 
-async def read_plan(engine: Engine, request: Request) -> tuple[Planned | None, bool]:
-    """Read the plan again; give nothing where cancellation prevented it."""
-    step = ReadPlan(run=request.run)
+async def read_plan(
+    engine: Engine, request: Request, *, moved: bool
+) -> tuple[Planned | None, bool]:
+    """Read the plan again; give nothing where cancellation prevented it.
+
+    Args:
+        engine: what drives the flow.
+        request: what was asked for.
+        moved: whether the run goes on with another version of the worker.
+    """
+    step = ReadPlan(run=request.run, adopt=moved)
     found, cancelled = await finish(engine.do(step, "read the plan"))
     if isinstance(found, Planned):
         return found, cancelled

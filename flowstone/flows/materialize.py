@@ -18,7 +18,7 @@ async def materialize(engine: Engine, flow: Materialize) -> Ended | Materialize:
     planned, cancelled = await (
         make_plan(engine, request, along=True)
         if flow.carried is None
-        else read_plan(engine, request)
+        else read_plan(engine, request, moved=flow.moved)
     )
     if isinstance(planned, Ended):
         return planned
@@ -33,7 +33,9 @@ async def materialize(engine: Engine, flow: Materialize) -> Ended | Materialize:
     if planned.first is not None:
         settling.take(planned.first)
     if not await settling.run():
-        return Materialize(request=request, carried=state.carry())
+        return Materialize(
+            request=request, carried=state.carry(), moved=engine.outdated
+        )
     if settling.ended:
         return Ended(status="succeeded")
     status = "cancelled" if settling.cut else state.status

@@ -10,6 +10,7 @@ from flowstone.core.order import Order
 from flowstone.core.replies import PackReply
 from flowstone.core.report import describe, summary
 from flowstone.core.state import RunState
+from flowstone.core.table import State
 from flowstone.flows.aio import Window
 from flowstone.flows.engine import Engine
 
@@ -94,7 +95,12 @@ class Settling:
             return True
         if stop_at_failure and self.state.failed:
             return True
-        return self._engine.history_full
+        return self._engine.history_full or self._should_move()
+
+    def _should_move(self) -> bool:
+        """Tell whether nothing is left but to wait, and newer workers are there."""
+        parked = not self._window.busy and State.READY not in self.state.table
+        return parked and not self.state.settled and self._engine.outdated
 
     def _start(self) -> None:
         state = self.state

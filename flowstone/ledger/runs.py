@@ -152,12 +152,33 @@ class Runs(RunReader):
 
         return self._database.transact(work, ask=again)
 
+    def adopt(self, run: str, plan: Plan) -> bool:
+        """Have a run go on by another plan, of the same graph; tell whether it does."""
+
+        def work(conn: Connection) -> bool:
+            turn = Turn.take(conn, self._dialect, plan.pipeline)
+            locked = lock_run(turn, run)
+            if locked is None or not locked.live:
+                return False
+            self._write_plan(turn, plan)
+            conn.execute(update(runs).where(runs.c.id == run).values(plan=plan.digest))
+            data = {"plan": plan.digest}
+            write_audit(
+                turn, "run.moved", [run], actor=locked.actor, run=run, data=data
+            )
+            return True
+
+        return self._database.transact(work, ask=again)
+
+    def _write_plan(self, turn: Turn, plan: Plan) -> None:
+        body = {"digest": plan.digest, "body": plan.body}
+        self._dialect.insert(turn.conn, plans, [body], "DO NOTHING")
+
     def _plan(
         self, turn: Turn, run: str, plan: Plan, given: Mapping[int, Version | None]
     ) -> None:
         conn = turn.conn
-        body = {"digest": plan.digest, "body": plan.body}
-        self._dialect.insert(conn, plans, [body], "DO NOTHING")
+        self._write_plan(turn, plan)
         conn.execute(
             update(runs)
             .where(runs.c.id == run)

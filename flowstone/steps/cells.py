@@ -90,6 +90,7 @@ def not_here(toolbox: Toolbox, node: Node, *, any_code: bool = False) -> NotHere
 
 def note_absence(toolbox: Toolbox, request: Request, absent: NotHere) -> None:
     """Record why a run waits for a worker, for those who follow it."""
+    toolbox.forget(request.run)
     event = ErrorOccurred(
         asset=request.asset,
         key=request.key or NONE.text,

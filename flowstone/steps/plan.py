@@ -108,7 +108,31 @@ def read_plan(toolbox: Toolbox, call: Call, step: ReadPlan) -> Planned:
     job = toolbox.job(step.run)
     if job is None:
         raise LookupError(f"run {step.run} has no plan in the ledger")  # noqa: EM102
+    if step.adopt:
+        job = _adopted(toolbox, job)
     return _planned(toolbox, job, _without_value(toolbox, job))
+
+
+def _adopted(toolbox: Toolbox, job: Job) -> Job:
+    """Plan what is not made yet with the code that is here, where the graph is the same.
+
+    Otherwise the run waits for a worker that has its code, and says so.
+    """
+    request = job.run.request
+    if request.asset not in toolbox.pipeline:
+        return job
+    plan = planning.make_plan(
+        toolbox.name,
+        toolbox.pipeline,
+        request.asset,
+        upstream=request.verb != "materialize",
+    )
+    same = plan.digest == job.plan.digest or not plan.is_shaped_as(job.plan)
+    if same or not toolbox.ledger.runs.adopt(job.run.id, plan):
+        return job
+    moved = Job(run=replace(job.run, plan=plan.digest), plan=plan)
+    toolbox.remember(moved)
+    return moved
 
 
 def _forgotten(request: Request) -> Ended:

@@ -111,13 +111,18 @@ class Toolbox:
         return job
 
     def remember(self, job: Job) -> None:
-        """Keep a run and its plan at hand: neither ever changes."""
+        """Keep a run and its plan at hand; `forget` it where it may have moved."""
         with self._lock:
             self._jobs[job.run.id] = job
             self._plans[job.plan.digest] = job.plan
             for kept in (self._jobs, self._plans):
                 while len(kept) > _KEPT:
                     kept.popitem(last=False)
+
+    def forget(self, run: str) -> None:
+        """Have a run be read again: a worker of another version may have planned it."""
+        with self._lock:
+            self._jobs.pop(run, None)
 
     def _plan(self, digest: str) -> Plan:
         with self._lock:

@@ -43,6 +43,8 @@ def test_every_shape_is_recorded() -> None:
     ):
         assert f"0.1/{shape}.json" in recorded
         assert any(name.startswith(f"0.1/continued/{shape}") for name in recorded)
+    # What is made along with its plan, and what moves with a deploy, has one alone.
+    assert {f"0.1/{n}.json" for n in ("along", "moved-0", "moved-1")} <= recorded
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=name_of)

@@ -455,6 +455,20 @@ PLAYS: dict[str, tuple[AnyFlow, Script]] = {
             bells=[(30, "g")],
         ),
     ),
+    "moved-at-a-gate": (
+        _one(),
+        Script(
+            skeleton=CHAIN,
+            replies={"cleaned": [_until(600)]},
+            gates={"cleaned": [_until(600)]},
+            newer=(20, 31),
+            bells=[(30, ""), (60, "g")],
+        ),
+    ),
+    "not-moved-while-it-runs": (
+        _one(),
+        Script(skeleton=FAN, seconds={"left": 20, "right": 30}, newer=(5, 40)),
+    ),
     "continued-without-a-worker": (
         _one(),
         Script(skeleton=ONE, plans=[NotHere(why="no worker")] * 3, full=3),

@@ -16,6 +16,8 @@ __all__ = ["drive"]
 
 R = TypeVar("R")
 
+_UPGRADE = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+
 
 async def drive(taken: Awaitable[R | Flow[R]]) -> R:
     """Await a flow; continue it as new, or fail with its error, where it says so."""
@@ -24,7 +26,9 @@ async def drive(taken: Awaitable[R | Flow[R]]) -> R:
     except FlowstoneError as error:
         _fail(error)
     if isinstance(found, Flow):
-        workflow.continue_as_new(found)
+        workflow.continue_as_new(
+            found, initial_versioning_behavior=_UPGRADE if found.moved else None
+        )
     if isinstance(found, Ended) and found.status == "cancelled":
         raise asyncio.CancelledError
     if isinstance(found, Ended) and found.error is not None:
