@@ -13,7 +13,7 @@ from typing import assert_never
 
 from flowstone.core.alarms import Alarms
 from flowstone.core.asking import ABSENT_LONGEST, Asking
-from flowstone.core.board import Board, judge
+from flowstone.core.board import Board, first_table, judge
 from flowstone.core.compact import lengthen, shorten
 from flowstone.core.gates import Gates
 from flowstone.core.messages import Carried, Cell, Request, Status
