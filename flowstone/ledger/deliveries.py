@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from flowstone.core.errors import UnknownDelivery
 from flowstone.ledger.database import Database, again
@@ -95,6 +95,18 @@ class Deliveries:
             )
         )
         return replace(delivery, at=turn.at)
+
+    def close(self, delivery: Delivery, reason: str) -> Delivery:
+        """Write down that nobody waited any more for what was delivered."""
+        found = replace(delivery, outcome="closed", status=410, reason=reason)
+        mine = update(deliveries).where(deliveries.c.id == found.id)
+        change = mine.values(outcome=found.outcome, status=found.status, reason=reason)
+
+        def work(conn: Connection) -> Delivery:
+            conn.execute(change)
+            return found
+
+        return self._database.transact(work, ask=again)
 
     def list(
         self, pipeline: str, *, gate: str = "", limit: int = 100

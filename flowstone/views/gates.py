@@ -116,14 +116,16 @@ class Gates:
             lambda: rows.list(self._toolbox.name, gate=gate, limit=limit)
         )
 
-    async def redeliver(self, id: str) -> Delivery:
+    async def redeliver(self, delivery: str) -> Delivery:
         """Deliver again what was delivered before, as it was.
 
         Raises:
-            UnknownDelivery: there is none of this id, or it is no longer kept.
+            UnknownDelivery: there is none with this id, or it is no longer kept.
             Refused: it brought nothing that could be delivered.
         """
-        delivery, gate = await asyncio.to_thread(self._inbox.redeliver, id, self._actor)
+        delivery, gate = await asyncio.to_thread(
+            self._inbox.redeliver, delivery, self._actor
+        )
         return await self._told(delivery, gate)
 
     async def _told(self, delivery: Delivery, gate: Gate | None) -> Delivery:

@@ -111,7 +111,7 @@ class Inbox:
         return self._deliver(again)
 
     def _deliver(self, came: Delivery) -> tuple[Delivery, Gate | None]:
-        assert came.payload is not None
+        payload = came.payload or "null"
         place = self._place(came.gate)
         if place is not None:
             whose = place.asset.split("/", 1)[-1]
@@ -123,9 +123,9 @@ class Inbox:
             noted.append(self._ledger.deliveries.write(turn, done, self._kept))
 
         try:
-            self._look(place, came.payload)
+            self._look(place, payload)
             answer = self._ledger.gates.answer
-            gate = answer(came.gate, came.payload, came.actor, note)
+            gate = answer(came.gate, payload, came.actor, note)
         except _REFUSALS as error:
             return self._refuse(came, error, *_refusal(error)), None
         return noted[-1], gate
