@@ -22,7 +22,7 @@ from flowstone.run import BackfillReport, Outcome, Progress, Run
 from flowstone.views import AssetStatus
 from flowstone.views.approvals import ApprovalEntry, Approvals
 from flowstone.views.audit import Audit
-from flowstone.views.gates import _NOTHING, Gates
+from flowstone.views.gates import Gates
 from flowstone.views.lineage import Lineage, LineageEntry
 from flowstone.views.runs import Runs
 
@@ -311,13 +311,17 @@ class SyncClient:
         """Refuse: sensors are not built yet."""
         return self._client.sensors
 
-    def health(self) -> Health:
+    def health(self, *, ledger_only: bool = False) -> Health:
         """Ask all that the app runs on how it is, from this process.
 
         The ledger, Temporal and who serves its queue, each IO manager, each resource:
         those that are not open are opened, as a worker would.
+
+        Args:
+            ledger_only: ask the ledger alone, which is all that an answer to a gate,
+                or a decision, needs.
         """
-        return self._portal.call(self._client.health())
+        return self._portal.call(self._client.health(ledger_only=ledger_only))
 
     def close(self) -> None:
         """Let go of everything; runs in this process are cancelled."""
@@ -630,7 +634,7 @@ class SyncGates:
         body: bytes,
         *,
         source: str = "",
-        headers: Mapping[str, str] = _NOTHING,
+        headers: Mapping[str, str] | None = None,
     ) -> Delivery:
         """Take in what somebody delivered to a gate's callback URL, and log it.
 

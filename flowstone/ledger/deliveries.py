@@ -34,7 +34,8 @@ class Delivery:
         actor: who delivered it, where that is known.
         outcome: `answered`, `kept` for a gate that will open, `repeated`, `refused`
             where another answer was first, `late`, `closed`, `misfit` where it is not
-            what the asset takes, or `malformed` where it is no JSON.
+            what the asset takes, `malformed` where it is no JSON, or
+            `oversize`.
         status: the status of HTTP for that.
         reason: why it was refused.
         headers: those it came with; what may be secret is masked.

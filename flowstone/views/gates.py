@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from flowstone.core.errors import Refused, RunClosed
 from flowstone.core.pipeline import AnyAsset
@@ -15,8 +14,6 @@ from flowstone.views.bell import Bell
 from flowstone.views.inbox import Inbox
 
 __all__ = ["Gates"]
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Gates:
@@ -81,7 +78,7 @@ class Gates:
         body: bytes,
         *,
         source: str = "",
-        headers: Mapping[str, str] = _NOTHING,
+        headers: Mapping[str, str] | None = None,
     ) -> Delivery:
         """Take in what somebody delivered to a gate's callback URL, and log it.
 
@@ -98,7 +95,7 @@ class Gates:
             BadToken: the token is not one of this app's; nothing is written down.
         """
         delivery, gate = await asyncio.to_thread(
-            self._inbox.receive, token, body, source, headers
+            self._inbox.receive, token, body, source, headers or {}
         )
         return await self._told(delivery, gate)
 
@@ -123,10 +120,10 @@ class Gates:
             UnknownDelivery: there is none with this id, or it is no longer kept.
             Refused: it brought nothing that could be delivered.
         """
-        delivery, gate = await asyncio.to_thread(
+        again, gate = await asyncio.to_thread(
             self._inbox.redeliver, delivery, self._actor
         )
-        return await self._told(delivery, gate)
+        return await self._told(again, gate)
 
     async def _told(self, delivery: Delivery, gate: Gate | None) -> Delivery:
         if gate is None:

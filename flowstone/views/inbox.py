@@ -96,7 +96,9 @@ class Inbox:
             self._measure(len(body))
             came = replace(came, payload=read_payload(body))
         except BadPayload as error:
-            return self._refuse(came, error, "malformed", 400), None
+            fits = len(body) <= self._toolbox.callbacks.max_bytes
+            what = ("malformed", 400) if fits else ("oversize", 413)
+            return self._refuse(came, error, *what), None
         return self._deliver(came)
 
     def redeliver(self, delivery: str, actor: str) -> tuple[Delivery, Gate | None]:
