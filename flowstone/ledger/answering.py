@@ -92,7 +92,9 @@ def place_of_gate(conn: Connection, gate: str) -> Place | None:
         .join(runs, runs.c.id == handed.c.run)
         .where(handed.c.gate == gate)
     )
-    row = conn.execute(query).first() or conn.execute(early).first()
+    # In this order: whoever opens the gate meanwhile makes one, and drops the other.
+    handed_out = conn.execute(early).first()
+    row = conn.execute(query).first() or handed_out
     if row is None:
         return None
     asset, key, run, is_open = row

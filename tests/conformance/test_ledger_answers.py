@@ -256,3 +256,16 @@ def test_a_delivery_that_nobody_heard_is_closed(book: Book) -> None:
         410,
         "it has ended",
     )
+
+
+def test_whose_gate_it_is_is_known_while_it_opens(book: Book) -> None:
+    """At no moment between handing out and deciding is it nobody's."""
+    gates = book.ledger.gates
+    for turn in range(20):
+        name, who = f"g{turn}", book.run(f"w{turn}")
+        gates.hand_out(APP, name, who, book.want("raw", name))
+        _, *seen = at_once(
+            [partial(hold, book, who, name, name)]
+            + [partial(gates.place, name) for _ in range(4)]
+        )
+        assert all(seen)
