@@ -13,7 +13,7 @@ from typing import assert_never
 
 from flowstone.core.alarms import Alarms
 from flowstone.core.asking import ABSENT_LONGEST, Asking
-from flowstone.core.board import Board, judge
+from flowstone.core.board import Board, first_table, judge
 from flowstone.core.compact import lengthen, shorten
 from flowstone.core.gates import Gates
 from flowstone.core.messages import Carried, Cell, Request, Status
@@ -35,7 +35,7 @@ from flowstone.core.replies import (
     Snoozed,
     Superseded,
 )
-from flowstone.core.table import State, read_table, write_table
+from flowstone.core.table import State, first_table, read_table, write_table
 
 __all__ = ["RunState"]
 
@@ -83,7 +83,7 @@ class RunState:
         self.count = count
         self.width = len(skeleton.names)
         self.table = (
-            _first_table(skeleton, common, count)
+            first_table(skeleton, common, count)
             if carried is None
             else read_table(carried.table)
         )
@@ -165,6 +165,10 @@ class RunState:
             last = len(pack) == self._board.unsettled and not self._board.implied
             found.append(self._order(pack, last=last))
         return found
+
+    def begun(self, cells: Sequence[int]) -> Order:
+        """Count cells as running that a worker has not waited to be asked for."""
+        return self._order(cells, last=True)
 
     def fold(self, order: Order, replies: Sequence[Reply], now: datetime) -> None:
         """Take in what became of an order's cells."""
@@ -386,14 +390,3 @@ class RunState:
 
     def _is_at_gate(self, number: int) -> bool:
         return self.table[number] == State.WAITING and not self._board.left[number]
-
-
-def _first_table(
-    skeleton: Skeleton, common: Sequence[int] | None, count: int
-) -> bytearray:
-    row = bytearray(common or bytes(len(skeleton.names)))
-    for node in skeleton.given:
-        row[node] = State.MADE
-    for node in skeleton.absent:
-        row[node] = State.BYPASSED
-    return row * count

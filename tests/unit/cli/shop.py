@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flowstone import (
+    Approval,
     Context,
     Flowstone,
     Pipeline,
@@ -86,7 +87,12 @@ def answered(ctx: Context) -> int | Signal[int]:
     return Signal(timeout=timedelta(minutes=1))
 
 
-app = Flowstone(
-    "shop",
-    Pipeline(raw, cleaned, report, regional, closed, picture, table, slow, answered),
+@asset
+def reviewed() -> dict[str, int] | Approval[dict[str, int]]:
+    return Approval({"rows": 3}, message="Is that\nenough?", timeout=timedelta(hours=1))
+
+
+PIPELINE = Pipeline(
+    *(raw, cleaned, report, regional, closed, picture, table, slow, answered, reviewed)
 )
+app = Flowstone("shop", PIPELINE)
