@@ -412,7 +412,7 @@ async def test_a_delivery_is_delivered_again(desk: Desk) -> None:
     async with desk.app().local(actor="anna") as stone:
         run = await stone.materialize("waits")
         await opened(stone)
-        misfit = await stone.gates.receive(desk.tokens[0], b'"4"', source="there")
+        misfit = await stone.gates.receive(desk.tokens[0], b'"four"', source="there")
         broken = await stone.gates.receive(desk.tokens[0], b"{")
         still = await stone.gates.redeliver(misfit.id)
         taken = await stone.gates.receive(desk.tokens[0], b"4")

@@ -272,7 +272,7 @@ async def test_a_source_that_asks_too_often_waits() -> None:
 
 
 async def test_a_delivery_is_logged_without_its_secrets() -> None:
-    """The log has who it came from, what it was and its headers, secrets masked."""
+    """The log has whence, what, and the headers, secrets masked (GAT-19)."""
     async with staged() as stage:
         await stage.waiting()
         await post(stage.callback, GOOD, Authorization="Bearer hunter2")
