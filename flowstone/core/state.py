@@ -35,7 +35,7 @@ from flowstone.core.replies import (
     Snoozed,
     Superseded,
 )
-from flowstone.core.table import State, first_table, read_table, write_table
+from flowstone.core.table import State, read_table, write_table
 
 __all__ = ["RunState"]
 
