@@ -16,10 +16,6 @@ LATER: Mapping[str, tuple[str, str]] = {
     "plan": ("Tell what would run, in which order, and why.", ""),
     "schedules": ("See and steer what starts by the clock.", ""),
     "sensors": ("See and steer what starts on news.", ""),
-    "serve": (
-        "Serve the pages and the callback endpoint.",
-        "Answer gates with `flowstone gates signal`.",
-    ),
 }
 """What each is for, and what serves until then."""
 

@@ -138,7 +138,7 @@ def invoke(
     facts: dict[str, object] = {}
     arguments = dict(inputs)
     if what.takes_context:
-        arguments[CONTEXT] = _context(call, what, facts)
+        arguments[CONTEXT] = _context(toolbox, call, what, facts)
     began = time.perf_counter()
     try:
         value = _run(toolbox, call, what, arguments)
@@ -153,7 +153,9 @@ def invoke(
     )
 
 
-def _context(call: Call, what: Invocation, facts: dict[str, object]) -> Context:
+def _context(
+    toolbox: Toolbox, call: Call, what: Invocation, facts: dict[str, object]
+) -> Context:
     return Context(
         asset=what.asset.name,
         partition=what.partition,  # pyright: ignore[reportArgumentType]
@@ -163,6 +165,7 @@ def _context(call: Call, what: Invocation, facts: dict[str, object]) -> Context:
         resources=what.resources,
         _call=call,
         _token=what.token,
+        _callbacks=toolbox.callbacks.url,
         _facts=facts,
     )
 
