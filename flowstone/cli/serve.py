@@ -19,7 +19,10 @@ from flowstone.core.errors import ConfigurationError
 if TYPE_CHECKING:
     from flowstone.app import Flowstone
 
-__all__ = ["listening_line", "serve"]
+__all__ = ["PORT", "listening_line", "serve"]
+
+PORT = 8484
+"""Where it listens if nothing else is said."""
 
 Host = Annotated[str, typer.Option("--host", metavar="HOST", help="Where to listen.")]
 Port = Annotated[
@@ -31,7 +34,7 @@ Port = Annotated[
 def serve(
     app: App,
     host: Host = "127.0.0.1",
-    port: Port = 8484,
+    port: Port = PORT,
     address: Address = None,
     namespace: Namespace = None,
     profile: Profile = None,

@@ -336,6 +336,47 @@ async def test_an_answer_may_be_too_large(
     assert (delivery.outcome, delivery.status) == ("oversize", 413)
 
 
+async def test_a_client_is_told_what_an_endpoint_tells() -> None:
+    """Early, twice, changed, flipped, and late: each is its own error."""
+    tokens: list[str] = []
+    gone = asyncio.Event()
+
+    @asset
+    async def slow(ctx: Context) -> Signal[int]:
+        tokens.append(ctx.token)
+        while not gone.is_set():
+            await asyncio.sleep(0.01)
+        return Signal()
+
+    @asset
+    def brief(ctx: Context) -> Signal[int]:
+        tokens.append(ctx.token)
+        return Signal(timeout=timedelta(milliseconds=30))
+
+    async with Flowstone("told", Pipeline(slow, brief)).local() as stone:
+        signal = stone.gates.signal
+        run = await stone.materialize(slow)
+        while not tokens:
+            await asyncio.sleep(0.01)
+        await signal(tokens[0], 5)
+        await signal(tokens[0], 5)
+        with pytest.raises(AlreadyDecided, match="an earlier answer"):
+            await signal(tokens[0], 6)
+        version, key, gate, mac = tokens[0].split(".")
+        flipped = ("A" if mac[0] != "A" else "B") + mac[1:]
+        with pytest.raises(BadToken):
+            await signal(f"{version}.{key}.{gate}.{flipped}", 5)
+        gone.set()
+        assert await run.result() == 5
+        await signal(tokens[0], 5)
+        with pytest.raises(AlreadyDecided, match="answered by"):
+            await signal(tokens[0], 7)
+        late = await stone.materialize(brief)
+        await late.wait()
+        with pytest.raises(AlreadyDecided, match="its deadline"):
+            await signal(tokens[1], 5)
+
+
 # --- by the world's own id ----------------------------------------------------------
 
 

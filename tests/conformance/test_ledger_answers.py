@@ -11,9 +11,10 @@ import pytest
 from flowstone.core.errors import AlreadyDecided, RunClosed, UnknownDelivery
 from flowstone.ledger.answering import Place
 from flowstone.ledger.base import Commit, Dispatch
-from flowstone.ledger.deliveries import Delivery
+from flowstone.ledger.deliveries import Deliveries, Delivery
 from flowstone.ledger.ids import new_id
 from flowstone.ledger.inbox import answers, deliveries, handed, outside_answers
+from flowstone.ledger.turn import Turn
 from tests.conformance.ledger_suite import APP, Book, at_once
 
 RAW = f"{APP}/raw"
@@ -27,10 +28,10 @@ def hold(book: Book, who: Dispatch, gate: str = "g", outside: str = "task") -> N
     assert book.commit(who, Commit(holding=[held], release=True)) == ["held"]
 
 
-def delivery(gate: str = "g", **more: str) -> Delivery:
+def delivery(gate: str = "g", *, pipeline: str = APP) -> Delivery:
     return Delivery(
         id=new_id(),
-        pipeline=more.pop("pipeline", APP),
+        pipeline=pipeline,
         gate=gate,
         source="1.2.3.4",
         outcome="answered",
@@ -39,7 +40,6 @@ def delivery(gate: str = "g", **more: str) -> Delivery:
         payload="1",
         digest="d",
         size=1,
-        **more,
     )
 
 
@@ -228,8 +228,8 @@ def test_a_delivery_is_written_with_what_it_did(book: Book) -> None:
     assert [d.id for d in log.list(APP)] == [one.id]
 
 
-def _write(log: object, turn: object, one: Delivery) -> None:
-    log.write(turn, one, MONTH)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+def _write(log: Deliveries, turn: Turn, one: Delivery) -> None:
+    log.write(turn, one, MONTH)
 
 
 def test_old_deliveries_are_dropped(book: Book) -> None:

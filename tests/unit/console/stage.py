@@ -77,13 +77,19 @@ async def staged(
         return Signal(key=f"task-{ctx.partition}")
 
     @asset
+    def patient(ctx: Context) -> Signal[int]:
+        tokens.append(ctx.token)
+        wait = timedelta(milliseconds=300)
+        return Signal(timeout=wait, on_timeout="extend", extensions=100)
+
+    @asset
     async def slow(ctx: Context) -> Signal[int]:
         tokens.append(ctx.token)
         while not gone.is_set():
             await asyncio.sleep(0.01)
         return Signal()
 
-    pipeline = Pipeline(plain, brief, named, slow)
+    pipeline = Pipeline(plain, brief, named, patient, slow)
     app = Flowstone(name, pipeline, secrets=SECRETS)
     async with (
         app.local(actor="anna") as stone,

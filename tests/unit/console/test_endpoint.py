@@ -7,6 +7,8 @@ import hmac
 import json
 import logging
 import socket
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 
@@ -76,6 +78,25 @@ async def test_a_late_answer_is_refused() -> None:
         reply = await post(stage.callback, 5)
 
     assert (reply.status, reply.data["outcome"]) == (410, "late")
+
+
+@pytest.mark.parametrize("how", ["endpoint", "client"])
+async def test_an_answer_after_a_deadline_was_extended(how: str) -> None:
+    """The same token is good until the new deadline, and nothing runs again."""
+    async with staged() as stage:
+        run = await stage.stone.materialize("patient")
+        await stage.opened()
+        [first] = await stage.stone.gates.list()
+        while (await stage.stone.gates.list())[0].deadline == first.deadline:
+            await asyncio.sleep(0.02)
+        if how == "endpoint":
+            assert (await post(stage.callback, 5)).status == 200
+        else:
+            await stage.stone.gates.signal(stage.tokens[-1], 5)
+        value = await run.result()
+
+    assert value == 5
+    assert len(stage.tokens) == 1
 
 
 @pytest.mark.parametrize("opened", [True, False])
@@ -341,24 +362,18 @@ async def test_it_is_not_ready_without_its_ledger(
     monkeypatch.setenv("FLOWSTONE_LEDGER_URL", url)
     monkeypatch.setenv("FLOWSTONE_SIGNING_KEYS", "k:a secret of the tests")
     built = application(Flowstone("absent", Pipeline(one)))
-    sent: list[dict[str, object]] = []
+    sent: list[MutableMapping[str, Any]] = []
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> MutableMapping[str, Any]:
         return {"type": "http.request", "body": b"1", "more_body": False}
 
-    async def send_one(message: dict[str, object]) -> None:
+    async def send_one(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/health/ready",
-        "headers": [],
-        "query_string": b"",
-        "root_path": "",
-        "http_version": "1.1",
-    }
-    await built(scope, receive, send_one)  # pyright: ignore[reportArgumentType]
+    headers: list[tuple[bytes, bytes]] = []
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "headers": headers}
+    scope |= {"path": "/health/ready", "query_string": b"", "root_path": ""}
+    await built(scope, receive, send_one)
 
     assert sent[0]["status"] == 503
 
