@@ -59,6 +59,7 @@ from flowstone.core.outcome import (
 from flowstone.core.pipeline import Pipeline
 from flowstone.core.policy import HOUR, MINUTE, SECOND, Retry
 from flowstone.core.ref import Key
+from flowstone.core.schedule import Schedule, previous_day, previous_hour, same_day
 from flowstone.core.space import (
     daily,
     dynamic,
@@ -137,6 +138,7 @@ __all__ = [
     "RunClosed",
     "RunError",
     "ScatterFailed",
+    "Schedule",
     "Secrets",
     "Signal",
     "Skip",
@@ -161,8 +163,11 @@ __all__ = [
     "monthly",
     "one_of",
     "parallel",
+    "previous_day",
+    "previous_hour",
     "product",
     "route",
+    "same_day",
     "scatter",
     "scatter_batches",
     "single",

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowstone.core import schedule
 from flowstone.core.errors import ConfigurationError, NotSupported
 from flowstone.core.pipeline import Pipeline
+from flowstone.core.schedule import Schedule
 from flowstone.resources import overridden, problems_of
 from flowstone.settings import Secrets
 
@@ -33,6 +35,7 @@ class Flowstone:
         io: its IO managers by name; `default` keeps what asks for no other.
         ledger: where facts go.
         resources: what assets share, by name: see `Resource`.
+        schedules: what the clock starts; `schedules.apply()` has Temporal agree.
         secrets: keys that sign the tokens of gates.
 
     Raises:
@@ -58,13 +61,12 @@ class Flowstone:
         ledger: SqlLedger | None = None,
         limits: Mapping[str, object] | None = None,
         resources: Mapping[str, object] | None = None,
-        schedules: Sequence[object] = (),
+        schedules: Sequence[Schedule] = (),
         sensors: Sequence[object] = (),
         secrets: Secrets | None = None,
     ) -> None:
         for word, given in (
             ("limits", limits),
-            ("schedules", schedules),
             ("sensors", sensors),
         ):
             if given:
@@ -74,6 +76,7 @@ class Flowstone:
         self.io = dict(io or {})
         self.ledger = ledger
         self.resources = dict(resources or {})
+        self.schedules = tuple(schedules)
         self.secrets = secrets
         problems = self._problems()
         if problems:
@@ -98,7 +101,11 @@ class Flowstone:
                     f"{asset.name!r} wants the IO manager {wanted!r}, which the app "
                     f"does not have; it has {names}. Add it to io={{...}}."
                 )
-        return problems + problems_of(self.pipeline, self.resources)
+        return [
+            *problems,
+            *problems_of(self.pipeline, self.resources),
+            *schedule.problems_of(self.pipeline, self.schedules),
+        ]
 
     def local(
         self,

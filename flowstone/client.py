@@ -23,7 +23,15 @@ from flowstone.run import BackfillReport, Run
 from flowstone.starting import Starter
 from flowstone.steps.shelf import stored_of
 from flowstone.steps.toolbox import Toolbox
-from flowstone.views import AssetStatus, Audit, Gates, Lineage, Runs, status_of
+from flowstone.views import (
+    AssetStatus,
+    Audit,
+    Gates,
+    Lineage,
+    Runs,
+    Schedules,
+    status_of,
+)
 
 __all__ = ["Client", "Suspended"]
 
@@ -35,8 +43,8 @@ Suspended: TypeAlias = Approval[T] | Signal[T] | Skip | Snooze
 class Client:
     """What one may ask of an app; had from `app.local()` or `app.connect()`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `audit`, and `telemetry`,
-    whose handlers are told of what this client's own process does.
+    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `schedules`, `audit`, and
+    `telemetry`, whose handlers are told of what this client's own process does.
 
     Args:
         toolbox: the app's assets and infrastructure.
@@ -66,6 +74,9 @@ class Client:
         self.gates = Gates(toolbox, backend, actor)
         self.audit = Audit(toolbox)
         self.runs = Runs(toolbox, self._run_of)
+        self.schedules = Schedules(
+            toolbox, backend, actor, self._run_of, self._starter.begin
+        )
         self.telemetry = toolbox.telemetry
 
     @property
@@ -352,11 +363,6 @@ class Client:
     def approvals(self) -> object:
         """Refuse: approvals are not built yet."""
         raise NotSupported(what="approvals")
-
-    @property
-    def schedules(self) -> object:
-        """Refuse: schedules are not built yet."""
-        raise NotSupported(what="schedules")
 
     @property
     def sensors(self) -> object:

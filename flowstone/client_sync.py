@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from flowstone.client import Client, Suspended
@@ -13,7 +14,9 @@ from flowstone.core.health import Health
 from flowstone.core.pipeline import AnyAsset, Pipeline
 from flowstone.core.policy import Freshness
 from flowstone.core.ref import Key
+from flowstone.core.schedule import Overlap
 from flowstone.core.space import Space
+from flowstone.core.timetable import Applied, ScheduleStatus
 from flowstone.ledger.audit import AuditEntry
 from flowstone.ledger.base import Gate, RunRow
 from flowstone.portal import Portal
@@ -23,8 +26,17 @@ from flowstone.views.audit import Audit
 from flowstone.views.gates import Gates
 from flowstone.views.lineage import Lineage, LineageEntry
 from flowstone.views.runs import Runs
+from flowstone.views.schedules import Schedules
 
-__all__ = ["SyncAudit", "SyncClient", "SyncGates", "SyncLineage", "SyncRun", "SyncRuns"]
+__all__ = [
+    "SyncAudit",
+    "SyncClient",
+    "SyncGates",
+    "SyncLineage",
+    "SyncRun",
+    "SyncRuns",
+    "SyncSchedules",
+]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -35,8 +47,8 @@ class SyncClient:
 
     `Client` without `await`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `audit`, and `telemetry`,
-    whose handlers are told of what this client's own process does.
+    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `schedules`, `audit`, and
+    `telemetry`, whose handlers are told of what this client's own process does.
     """
 
     def __init__(self, portal: Portal, client: Client) -> None:
@@ -46,6 +58,7 @@ class SyncClient:
         self.gates = SyncGates(portal, client.gates)
         self.audit = SyncAudit(portal, client.audit)
         self.runs = SyncRuns(portal, client.runs)
+        self.schedules = SyncSchedules(portal, client.schedules)
         self.telemetry = client.telemetry
 
     @property
@@ -296,11 +309,6 @@ class SyncClient:
         return self._client.approvals
 
     @property
-    def schedules(self) -> object:
-        """Refuse: schedules are not built yet."""
-        return self._client.schedules
-
-    @property
     def sensors(self) -> object:
         """Refuse: sensors are not built yet."""
         return self._client.sensors
@@ -544,3 +552,102 @@ class SyncAudit:
     def list(self, *, limit: int = 100, subject: str = "") -> list[AuditEntry]:
         """Give the newest lines first."""
         return self._portal.call(self._audit.list(limit=limit, subject=subject))
+
+
+class SyncSchedules:
+    """What starts by the clock: declared on the app, kept by Temporal.
+
+    `Schedules` without `await`.
+
+    In this process nobody keeps the time: `list` and `trigger` work, all else refuses.
+    """
+
+    def __init__(self, portal: Portal, schedules: Schedules) -> None:
+        self._portal = portal
+        self._schedules = schedules
+
+    def list(self) -> list[ScheduleStatus]:
+        """Give the schedules of the app, with their next five fires and last runs."""
+        return self._portal.call(self._schedules.list())
+
+    def apply(self, *, dry_run: bool = False) -> Applied:
+        """Have Temporal agree with what the app declares, sensors included.
+
+        Creates, updates what differs, and deletes what is the app's own and is not
+        declared any more. What somebody has paused stays paused.
+
+        Args:
+            dry_run: whether only to say what would be done.
+
+        Returns:
+            Each change, and what to be warned of; as text, a line each.
+
+        Raises:
+            ConfigurationError: the server refuses an expression; all that it refuses
+                are named, and nothing was changed.
+        """
+        return self._portal.call(self._schedules.apply(dry_run=dry_run))
+
+    def pause(self, name: str, reason: str = "") -> None:
+        """Have a schedule not fire until it is resumed, whoever applies meanwhile.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name; apply it first.
+        """
+        self._portal.call(self._schedules.pause(name, reason))
+
+    def resume(self, name: str, reason: str = "") -> None:
+        """Have a schedule fire again.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name.
+        """
+        self._portal.call(self._schedules.resume(name, reason))
+
+    def trigger(self, name: str, *, at: datetime | None = None) -> SyncRun[Any]:
+        """Make at once what a schedule makes at a time, beside what it makes by itself.
+
+        Args:
+            name: the schedule's name.
+            at: the time at which it should have fired; by default now.
+
+        Returns:
+            The run; the one that goes on, where the same was asked for already.
+
+        Raises:
+            UnknownSchedule: the app has none of this name.
+            BadPartition: the asset has no such partition.
+        """
+        return SyncRun(
+            self._portal, self._portal.call(self._schedules.trigger(name, at=at))
+        )
+
+    def backfill(
+        self,
+        name: str,
+        start: datetime,
+        end: datetime,
+        *,
+        overlap: Overlap = "buffer_all",
+    ) -> list[datetime]:
+        """Have a schedule fire for each of its times in a stretch that has passed.
+
+        Temporal starts them, one after the other unless `overlap` says otherwise. To
+        make many partitions as fast as can be, there is `stone.backfill`.
+
+        Args:
+            name: the schedule's name.
+            start: from when on, itself included.
+            end: until when, itself included.
+            overlap: what becomes of a fire while an earlier one goes on.
+
+        Returns:
+            The fires, as the server says.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name; apply it first.
+            RunError: there are more fires than Temporal keeps for later.
+        """
+        return self._portal.call(
+            self._schedules.backfill(name, start, end, overlap=overlap)
+        )

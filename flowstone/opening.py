@@ -165,6 +165,7 @@ def local_toolbox(
         keys=keys,
         declared=resources,
         patience=_patience(settings),
+        schedules={schedule.name: schedule for schedule in app.schedules},
     )
 
 
@@ -286,6 +287,7 @@ def unchecked_toolbox(app: Flowstone) -> Toolbox:
         keys=keys,
         declared=app.resources,
         patience=_patience(settings),
+        schedules={schedule.name: schedule for schedule in app.schedules},
     )
 
 

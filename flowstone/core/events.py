@@ -10,6 +10,7 @@ flowstone.signal_gate.create    GateOpened           .signal   GateAnswered
                .timeout_retry   GateExtended
 flowstone.io.load.start         LoadStarted          flowstone.io.load.stop    LoadStopped
 flowstone.io.store.start        StoreStarted         flowstone.io.store.stop   StoreStopped
+flowstone.schedule.fire         ScheduleFired        flowstone.schedule.error   ScheduleFailed
 flowstone.resources.setup_failed                     ResourceSetupFailed
 flowstone.error                 ErrorOccurred
 ```
@@ -45,6 +46,8 @@ __all__ = [
     "ResourceSetupFailed",
     "RunStarted",
     "RunStopped",
+    "ScheduleFailed",
+    "ScheduleFired",
     "StoreStarted",
     "StoreStopped",
     "of_kind",
@@ -251,6 +254,25 @@ class StoreStopped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleFired(Event):
+    """A schedule has fired, and said which partition is to be made."""
+
+    name: str = "flowstone.schedule.fire"
+    schedule: str | None = None
+    scheduled_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleFailed(Event):
+    """A schedule has fired, and which partition that means cannot be told."""
+
+    name: str = "flowstone.schedule.error"
+    schedule: str | None = None
+    scheduled_at: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceSetupFailed(Event):
     """A resource did not open, so that a function was not called."""
 
@@ -286,6 +308,8 @@ _KINDS: tuple[type[Event], ...] = (
     LoadStopped,
     StoreStarted,
     StoreStopped,
+    ScheduleFired,
+    ScheduleFailed,
     ResourceSetupFailed,
     ErrorOccurred,
 )

@@ -16,7 +16,9 @@ from sqlalchemy.exc import DBAPIError
 
 from flowstone.core.errors import AlreadyRunning, FlowstoneError
 from flowstone.core.health import Component
-from flowstone.core.messages import Backfill, Flow, Materialize, Step
+from flowstone.core.messages import Flow, Step
+from flowstone.engines.ports import Started, workflow_of
+from flowstone.engines.untimed import Untimed
 from flowstone.flows.table import AnyFlow, take_flow
 from flowstone.ledger.base import RunRow
 from flowstone.steps.table import take_step
@@ -135,15 +137,16 @@ class LocalBackend:
     def __init__(self, toolbox: Toolbox, owner: str) -> None:
         self.toolbox = toolbox
         self.owner = owner
+        self.timetable = Untimed()
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="flowstone")
         self._live: dict[str, _Live] = {}
         self._queues: dict[str, asyncio.Queue[str]] = {}
         self._relay: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
-    async def start(self, flow: Materialize | Backfill, run: RunRow) -> str:
+    async def start(self, flow: Started, run: RunRow) -> str:
         """Start a run as a task, or join the one that has its workflow's id."""
-        live = self._live.get(run.workflow)
+        live = self._live.get(workflow_of(run))
         if live is not None and not live.task.done():
             if live.request_hash == run.request_hash:
                 return live.run
@@ -153,16 +156,16 @@ class LocalBackend:
                 run_id=live.run,
             )
         task = asyncio.ensure_future(self._run(flow, run))
-        self._live[run.workflow] = _Live(
+        self._live[workflow_of(run)] = _Live(
             run=run.id, request_hash=run.request_hash, task=task
         )
         if self._relay is None:
             self._relay = asyncio.ensure_future(self._ring_due())
         return run.id
 
-    async def _run(self, flow: Materialize | Backfill, run: RunRow) -> None:
+    async def _run(self, flow: Started, run: RunRow) -> None:
         try:
-            await self.drive(flow, run.workflow)
+            await self.drive(flow, workflow_of(run))
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever broke, the run ends
@@ -188,13 +191,13 @@ class LocalBackend:
 
     async def wait(self, run: RunRow) -> None:
         """Wait for a run's task."""
-        live = self._live.get(run.workflow)
+        live = self._live.get(workflow_of(run))
         if live is not None and live.run == run.id:
             await asyncio.wait([live.task])
 
     async def is_alive(self, run: RunRow) -> bool:
         """Tell whether the run's task goes on."""
-        live = self._live.get(run.workflow)
+        live = self._live.get(workflow_of(run))
         return live is not None and live.run == run.id and not live.task.done()
 
     async def ring(self, workflow: str, gate: str) -> bool:
@@ -221,7 +224,7 @@ class LocalBackend:
 
     async def cancel(self, run: RunRow) -> None:
         """Cancel a run's task; it ends in good order."""
-        live = self._live.get(run.workflow)
+        live = self._live.get(workflow_of(run))
         if live is not None and live.run == run.id:
             live.task.cancel()
 

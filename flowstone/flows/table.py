@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import assert_never
 
 from flowstone.core.messages import Backfill, Ended, Materialize, Shard, ShardEnded
+from flowstone.core.ticks import Tick
 from flowstone.flows.backfill import backfill, shard
 from flowstone.flows.engine import Engine
 from flowstone.flows.materialize import materialize
+from flowstone.flows.tick import tick
 
 __all__ = ["AnyFlow", "take_flow"]
 
-AnyFlow = Materialize | Backfill | Shard
+AnyFlow = Materialize | Backfill | Shard | Tick
 
 
 async def take_flow(engine: Engine, flow: AnyFlow) -> Ended | ShardEnded | AnyFlow:
@@ -23,5 +25,7 @@ async def take_flow(engine: Engine, flow: AnyFlow) -> Ended | ShardEnded | AnyFl
             return await backfill(engine, flow)
         case Shard():
             return await shard(engine, flow)
+        case Tick():
+            return await tick(engine, flow)
         case _:
             assert_never(flow)

@@ -6,6 +6,7 @@ from flowstone.views.audit import Audit
 from flowstone.views.gates import Gates
 from flowstone.views.lineage import Lineage, LineageEntry
 from flowstone.views.runs import Runs
+from flowstone.views.schedules import Schedules
 from flowstone.views.status import AssetStatus, StatusWord, status_of
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Lineage",
     "LineageEntry",
     "Runs",
+    "Schedules",
     "StatusWord",
     "status_of",
 ]

@@ -159,7 +159,7 @@ async def _mend(toolbox: Toolbox, backend: TemporalBackend, run: RunRow) -> bool
     runs = toolbox.ledger.runs
     if await backend.is_alive(run):
         return True
-    if run.status != "starting":
+    if run.status != "starting" or (run.request.tick and await backend.has_begun(run)):
         await asyncio.to_thread(
             lambda: toolbox.end(run, "terminated", reason="its workflow is gone")
         )

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 from typing import NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from flowstone.core import messages
+    from flowstone.core import messages, ticks
     from flowstone.core.errors import FlowstoneError, from_data
+    from flowstone.core.schedule import utc_text
 
 from flowstone.engines.temporal.engine import TemporalEngine
+from flowstone.engines.temporal.ids import SCHEDULED
 from flowstone.flows.table import AnyFlow, take_flow
 
-__all__ = ["WORKFLOWS", "Backfill", "Materialize", "Shard"]
+__all__ = ["WORKFLOWS", "Backfill", "Materialize", "Shard", "Tick"]
 
 
 @workflow.defn(name="flowstone.Materialize")
@@ -82,7 +85,23 @@ class Shard:
         self._bells.append(gate)
 
 
-WORKFLOWS = [Materialize, Backfill, Shard]
+@workflow.defn(name="flowstone.Tick")
+class Tick:
+    """Make what a schedule makes at the time at which it should have fired."""
+
+    @workflow.run
+    async def run(self, flow: ticks.Tick) -> messages.Ended:
+        """Run the flow."""
+        info = workflow.info()
+        at = info.typed_search_attributes.get(SCHEDULED) or info.start_time
+        run = ticks.tick_run(at, info.first_execution_run_id)
+        fired = replace(flow, at=flow.at or utc_text(at), run=flow.run or run)
+        found = await _drive(deque(), fired)
+        assert isinstance(found, messages.Ended)
+        return found
+
+
+WORKFLOWS = [Materialize, Backfill, Shard, Tick]
 
 
 async def _drive(

@@ -1,0 +1,397 @@
+"""Temporal's schedules: made to agree with what an app declares.
+
+A schedule is the app's own where its id begins with the app's and its memo says so;
+no other is touched. What was declared travels in the schedule's own input, so that it
+can be compared: the server keeps no expression as it was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
+from temporalio.client import (
+    Client,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleBackfill,
+    ScheduleDescription,
+    ScheduleHandle,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleState,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.client import Schedule as Kept
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
+
+from flowstone.core.cron import warnings_of
+from flowstone.core.errors import ConfigurationError, RunError, UnknownSchedule
+from flowstone.core.schedule import Overlap, Schedule
+from flowstone.core.ticks import Tick
+from flowstone.core.timetable import Applied, Change, Placed, What, differences
+from flowstone.engines.temporal.ids import ASSET, task_queue, workflow_name
+from flowstone.ledger.ids import new_id
+from flowstone.steps.toolbox import Toolbox
+
+__all__ = ["TemporalTimetable"]
+
+_MEMO_APP = "flowstone_app"
+_CHECK = "check"
+_SHOWN = 5
+_MOST_FIRES = 1_000
+"""What Temporal keeps for later at most; what is more, it drops."""
+_STALE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A schedule as the server should have it."""
+
+    what: str
+    name: str
+    id: str
+    cron: str
+    timezone: str
+    declared: str
+    kept: Kept
+
+
+class TemporalTimetable:
+    """The schedules of an app on Temporal.
+
+    Args:
+        toolbox: what the app declares.
+        client: connected to Temporal.
+    """
+
+    def __init__(self, toolbox: Toolbox, client: Client) -> None:
+        self._toolbox = toolbox
+        self._client = client
+        self._attributes = True
+
+    # --- applying -------------------------------------------------------------------
+
+    async def apply(self, *, dry_run: bool) -> Applied:
+        """Create, update and delete until the server agrees."""
+        wanted = {w.id: w for w in self._wanted()}
+        changes: dict[str, Change] = {}
+        for i, w in wanted.items():
+            change = await self._change(w)
+            if change is not None:
+                changes[i] = change
+        warnings = await self._try_out([wanted[i] for i in changes])
+        gone, left = await self._strangers(wanted)
+        if not dry_run:
+            for i in changes:
+                await self._put(wanted[i])
+            for i in gone:
+                await self._delete(i)
+        return Applied(
+            changes=[*changes.values(), *gone.values()],
+            warnings=[*warnings, *_surprises(wanted.values())],
+            left=left,
+            dry_run=dry_run,
+        )
+
+    def _wanted(self) -> list[_Wanted]:
+        return [self._of_schedule(s) for s in self._toolbox.schedules.values()]
+
+    def _of_schedule(self, schedule: Schedule) -> _Wanted:
+        name = self._toolbox.name
+        declared = json.dumps(schedule.declared(), sort_keys=True)
+        identity = self._id("schedule", schedule.name)
+        tick = Tick(pipeline=name, schedule=schedule.name, declared=declared)
+        action = ScheduleActionStartWorkflow(
+            workflow_name(Tick),
+            tick,
+            id=identity,
+            task_queue=task_queue(name),
+            static_summary=f"{schedule.name}: {schedule.asset}",
+            typed_search_attributes=self._search_attributes(schedule.asset),
+        )
+        kept = Kept(
+            action=action,
+            spec=ScheduleSpec(
+                cron_expressions=[schedule.cron],
+                time_zone_name=schedule.timezone,
+                jitter=schedule.jitter,
+            ),
+            policy=SchedulePolicy(
+                overlap=_overlap(schedule.overlap), catchup_window=schedule.catch_up
+            ),
+        )
+        return _Wanted(
+            what="schedule",
+            name=schedule.name,
+            id=identity,
+            cron=schedule.cron,
+            timezone=schedule.timezone,
+            declared=declared,
+            kept=kept,
+        )
+
+    async def _change(self, wanted: _Wanted) -> Change | None:
+        """Say what is to be done about a schedule, if anything."""
+        found = await self._describe(wanted.id)
+        if found is None:
+            return Change(kind="create", what=wanted.what, name=wanted.name)
+        if not await self._is_own(found):
+            raise ConfigurationError(
+                problems=[
+                    f"Temporal has a schedule {wanted.id!r} that is not this app's: "
+                    "delete it there, or give the app another name."
+                ]
+            )
+        fields = differences(await self._facts(found), _declared(wanted))
+        if not fields:
+            return None
+        return Change(kind="update", what=wanted.what, name=wanted.name, fields=fields)
+
+    async def _facts(self, found: ScheduleDescription) -> dict[str, object]:
+        """Give what the server has, as the app would declare it."""
+        action = cast("ScheduleActionStartWorkflow", found.schedule.action)
+        policy, spec = found.schedule.policy, found.schedule.spec
+        facts = json.loads((await self._input(action)).declared or "{}")
+        kept = {
+            "catch_up": (policy.catchup_window or timedelta(0)).total_seconds(),
+            "jitter": (spec.jitter or timedelta(0)).total_seconds(),
+            "overlap": ScheduleOverlapPolicy(policy.overlap).name.lower(),
+            "queue": action.task_queue,
+            "timezone": spec.time_zone_name or "UTC",
+            "workflow": action.workflow,
+        }
+        # A sensor declares fewer of them.
+        return {**facts, **{k: v for k, v in kept.items() if k in facts or k in _OURS}}
+
+    async def _input(self, action: ScheduleActionStartWorkflow) -> Tick:
+        converter = self._client.data_converter
+        [found] = await converter.decode(cast("list[Payload]", action.args), [Tick])
+        return cast("Tick", found)
+
+    async def _is_own(self, found: ScheduleDescription) -> bool:
+        return (await found.memo()).get(_MEMO_APP) == self._toolbox.name
+
+    async def _strangers(
+        self, wanted: Mapping[str, _Wanted]
+    ) -> tuple[dict[str, Change], list[str]]:
+        """Give what is the app's and not declared any more, and what is not its own."""
+        gone: dict[str, Change] = {}
+        left: list[str] = []
+        query = f"ScheduleId STARTS_WITH '{self._prefix}'"
+        async for listed in await self._client.list_schedules(query):
+            if listed.id in wanted:
+                continue
+            if (await listed.memo()).get(_MEMO_APP) != self._toolbox.name:
+                left.append(listed.id)
+                continue
+            what, _, name = listed.id.removeprefix(self._prefix).partition("/")
+            if what != _CHECK:
+                gone[listed.id] = Change(kind="delete", what=what, name=name)
+            else:
+                await self._sweep(listed.id)
+        return gone, left
+
+    async def _sweep(self, identity: str) -> None:
+        """Delete what somebody tried out, and did not live to delete."""
+        found = await self._describe(identity)
+        if found and found.info.created_at < datetime.now(UTC) - _STALE:
+            await self._delete(identity)
+
+    async def _try_out(self, wanted: Sequence[_Wanted]) -> list[str]:
+        """Have the server read what is new, by schedules that never fire.
+
+        Returns:
+            What to warn of.
+
+        Raises:
+            ConfigurationError: it refuses some; all are named.
+        """
+        problems, warnings = list[str](), list[str]()
+        for w in wanted:
+            identity = f"{self._prefix}{_CHECK}/{new_id()}"
+            state = ScheduleState(
+                paused=True, limited_actions=True, remaining_actions=1
+            )
+            tried = Kept(action=w.kept.action, spec=w.kept.spec, state=state)
+            try:
+                handle = await self._create(identity, tried)
+            except RPCError as error:
+                if error.status != RPCStatusCode.INVALID_ARGUMENT:
+                    raise
+                problems.append(f"The {w.what} {w.name!r}: {_reason(error)}.")
+                continue
+            try:
+                if not (await handle.describe()).info.next_action_times:
+                    warnings.append(f"{w.name}: {w.cron!r} has no time at all.")
+            finally:
+                await self._delete(identity)
+        if problems:
+            raise ConfigurationError(problems=problems)
+        return warnings
+
+    async def _put(self, wanted: _Wanted) -> None:
+        """Create a schedule, or update the one that is there but for its pause."""
+
+        def update(found: ScheduleUpdateInput) -> ScheduleUpdate:
+            wanted.kept.state = found.description.schedule.state
+            return ScheduleUpdate(schedule=wanted.kept)
+
+        try:
+            await self._create(wanted.id, wanted.kept)
+        except ScheduleAlreadyRunningError:
+            await self._client.get_schedule_handle(wanted.id).update(update)
+
+    async def _create(self, identity: str, kept: Kept) -> ScheduleHandle:
+        memo = {_MEMO_APP: self._toolbox.name}
+        try:
+            return await self._client.create_schedule(identity, kept, memo=memo)
+        except RPCError as error:
+            if not (self._attributes and "search attribute" in str(error)):
+                raise
+            # As where runs are started: they go on without, and `doctor` tells.
+            self._attributes = False
+            action = cast("ScheduleActionStartWorkflow", kept.action)
+            action.typed_search_attributes = TypedSearchAttributes.empty
+            return await self._client.create_schedule(identity, kept, memo=memo)
+
+    def _search_attributes(self, asset: str) -> TypedSearchAttributes:
+        if not self._attributes:
+            return TypedSearchAttributes.empty
+        return TypedSearchAttributes([SearchAttributePair(ASSET, asset)])
+
+    async def _delete(self, identity: str) -> None:
+        try:
+            await self._client.get_schedule_handle(identity).delete()
+        except RPCError as error:
+            # Another apply has been first.
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+
+    # --- looking and steering -------------------------------------------------------
+
+    async def placed(self, what: What) -> dict[str, Placed]:
+        """Describe what the server has of what is declared."""
+        found: dict[str, Placed] = {}
+        for wanted in self._wanted():
+            if wanted.what != what:
+                continue
+            there = await self._describe(wanted.id)
+            if there is not None and await self._is_own(there):
+                found[wanted.name] = await self._placed(wanted, there)
+        return found
+
+    async def _placed(self, wanted: _Wanted, there: ScheduleDescription) -> Placed:
+        info, state = there.info, there.schedule.state
+        facts = await self._facts(there)
+        return Placed(
+            paused=state.paused,
+            note=state.note or "",
+            next=() if state.paused else tuple(info.next_action_times[:_SHOWN]),
+            fired=info.num_actions,
+            skipped=info.num_actions_skipped_overlap,
+            missed=info.num_actions_missed_catchup_window,
+            running=len(info.running_actions),
+            agrees=not differences(facts, _declared(wanted)),
+        )
+
+    async def pause(self, what: What, name: str, reason: str) -> None:
+        """Pause it, with a note that people see."""
+        await (await self._handle(what, name)).pause(note=reason or "paused")
+
+    async def resume(self, what: What, name: str, reason: str) -> None:
+        """Resume it."""
+        await (await self._handle(what, name)).unpause(note=reason or "resumed")
+
+    async def backfill(
+        self, name: str, start: datetime, end: datetime, overlap: Overlap
+    ) -> list[datetime]:
+        """Have the server fire for each time of a stretch that has passed."""
+        handle = await self._handle("schedule", name)
+        fires = await self._fires(handle.id, start, end)
+        if len(fires) > _MOST_FIRES:
+            raise RunError(
+                reason=f"The schedule {name!r} has {len(fires)} fires between "
+                f"{start.isoformat()} and {end.isoformat()}, and Temporal keeps at "
+                f"most {_MOST_FIRES} for later: take shorter stretches, or make the "
+                "partitions by `backfill`."
+            )
+        if fires:
+            await handle.backfill(
+                ScheduleBackfill(
+                    start_at=start.astimezone(UTC),
+                    end_at=end.astimezone(UTC),
+                    overlap=_overlap(overlap),
+                )
+            )
+        return fires
+
+    async def _fires(
+        self, identity: str, start: datetime, end: datetime
+    ) -> list[datetime]:
+        """Ask the server which times a schedule has between two."""
+        request = ListScheduleMatchingTimesRequest(
+            namespace=self._client.namespace, schedule_id=identity
+        )
+        request.start_time.FromDatetime(start.astimezone(UTC))
+        request.end_time.FromDatetime(end.astimezone(UTC))
+        service = self._client.workflow_service
+        found = await service.list_schedule_matching_times(request)
+        return [t.ToDatetime(UTC).replace(microsecond=0) for t in found.start_time]
+
+    async def _handle(self, what: What, name: str) -> ScheduleHandle:
+        identity = self._id(what, name)
+        found = await self._describe(identity)
+        if found is None or not await self._is_own(found):
+            raise UnknownSchedule(name=name, what=what)
+        return self._client.get_schedule_handle(identity)
+
+    async def _describe(self, identity: str) -> ScheduleDescription | None:
+        try:
+            return await self._client.get_schedule_handle(identity).describe()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+
+    @property
+    def _prefix(self) -> str:
+        return f"flowstone/{self._toolbox.name}/"
+
+    def _id(self, what: What, name: str) -> str:
+        return f"{self._prefix}{what}/{name}"
+
+
+_OURS = ("queue", "workflow")
+
+
+def _declared(wanted: _Wanted) -> dict[str, object]:
+    action = cast("ScheduleActionStartWorkflow", wanted.kept.action)
+    ours = {"queue": action.task_queue, "workflow": action.workflow}
+    return {**json.loads(wanted.declared), **ours}
+
+
+def _overlap(word: Overlap) -> ScheduleOverlapPolicy:
+    return ScheduleOverlapPolicy[word.upper()]
+
+
+def _surprises(wanted: Iterable[_Wanted]) -> list[str]:
+    today = datetime.now(UTC).date()
+    return [
+        f"{w.name}: {text}"
+        for w in wanted
+        if w.cron
+        for text in warnings_of(w.cron, w.timezone, today)
+    ]
+
+
+def _reason(error: RPCError) -> str:
+    return " ".join(error.message.split()).rstrip(".")
