@@ -29,6 +29,14 @@ from flowstone.cli.runs import (
     show_run,
     wait_for_run,
 )
+from flowstone.cli.schedules import (
+    apply_schedules,
+    backfill_schedule,
+    list_schedules,
+    pause_schedule,
+    resume_schedule,
+    trigger_schedule,
+)
 from flowstone.cli.show import say
 from flowstone.cli.worker import worker
 
@@ -56,6 +64,17 @@ _GROUPS = {
     "gates": (
         "See what waits for an answer, and answer.",
         {"list": list_gates, "signal": signal_gate},
+    ),
+    "schedules": (
+        "See and steer what starts by the clock.",
+        {
+            "list": list_schedules,
+            "apply": apply_schedules,
+            "pause": pause_schedule,
+            "resume": resume_schedule,
+            "trigger": trigger_schedule,
+            "backfill": backfill_schedule,
+        },
     ),
     "db": (
         "Look after the ledger's schema.",

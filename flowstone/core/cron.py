@@ -97,7 +97,7 @@ def _clock_warnings(
         if at is None or not times.has_day(at.date()):
             continue
         said = (
-            "comes twice that day, and it fires twice"
+            "comes twice that day, and it may fire for both"
             if turn.repeated
             else "does not exist that day, and it does not fire"
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
-from flowstone.core.errors import RunError, UnknownSchedule
+from flowstone.core.errors import NotSupported, RunError, UnknownSchedule
 from flowstone.core.schedule import Overlap, utc_text
 from flowstone.core.ticks import tick_id
 from flowstone.core.timetable import Applied, ScheduleStatus
@@ -168,6 +168,11 @@ class Schedules:
             UnknownSchedule: Temporal has none of this name; apply it first.
             RunError: there are more fires than Temporal keeps for later.
         """
+        if overlap not in get_args(Overlap):
+            words = ", ".join(repr(word) for word in get_args(Overlap))
+            raise NotSupported(
+                what=f"overlap={overlap!r}", instead=f"Use one of {words}."
+            )
         fires = await self._backend.timetable.backfill(
             name, _aware(start), _aware(end), overlap
         )

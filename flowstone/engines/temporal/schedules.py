@@ -48,7 +48,7 @@ _MEMO_APP = "flowstone_app"
 _CHECK = "check"
 _SHOWN = 5
 _MOST_FIRES = 1_000
-"""What Temporal keeps for later at most; what is more, it drops."""
+"""What Temporal lists, and keeps for later, at most; what is more, it drops."""
 _STALE = timedelta(minutes=1)
 
 
@@ -317,12 +317,12 @@ class TemporalTimetable:
         """Have the server fire for each time of a stretch that has passed."""
         handle = await self._handle("schedule", name)
         fires = await self._fires(handle.id, start, end)
-        if len(fires) > _MOST_FIRES:
+        if len(fires) >= _MOST_FIRES:
             raise RunError(
-                reason=f"The schedule {name!r} has {len(fires)} fires between "
-                f"{start.isoformat()} and {end.isoformat()}, and Temporal keeps at "
-                f"most {_MOST_FIRES} for later: take shorter stretches, or make the "
-                "partitions by `backfill`."
+                reason=f"The schedule {name!r} has {_MOST_FIRES} fires or more between "
+                f"{start.isoformat()} and {end.isoformat()}, and Temporal drops what "
+                "is more: take shorter stretches, or make the partitions by "
+                "`stone.backfill`."
             )
         if fires:
             await handle.backfill(
