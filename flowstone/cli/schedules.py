@@ -195,7 +195,8 @@ def _time(text: str, zone: ZoneInfo, option: str) -> datetime:
             return datetime.combine(date.fromisoformat(text), time(0), zone)
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise misuse(f"{text!r} is no time, as 2025-01-15T06:00", option) from error
+        what = f"{text!r} is no time, as 2025-01-15T06:00"
+        raise misuse(what, option) from error
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 

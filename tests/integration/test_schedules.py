@@ -94,7 +94,7 @@ async def keys_of(stone: Client, schedule: str, many: int) -> list[str]:
 
 @pytest.mark.flowstone(app)
 async def test_apply_makes_temporal_agree(flowstone_served: Served) -> None:
-    """It creates, updates what differs, deletes what is gone; then nothing is to do."""
+    """It creates, updates, deletes what is gone; then nothing is to do (SCH-01)."""
     stone, served = flowstone_served.stone, flowstone_served
 
     first = await stone.schedules.apply()

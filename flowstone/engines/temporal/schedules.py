@@ -8,8 +8,9 @@ can be compared: the server keeps no expression as it was written.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -217,26 +218,38 @@ class TemporalTimetable:
         """
         problems, warnings = list[str](), list[str]()
         for w in wanted:
-            identity = f"{self._prefix}{_CHECK}/{new_id()}"
-            state = ScheduleState(
-                paused=True, limited_actions=True, remaining_actions=1
-            )
-            tried = Kept(action=w.kept.action, spec=w.kept.spec, state=state)
             try:
-                handle = await self._create(identity, tried)
+                async with self._tried(w) as identity:
+                    found = await self._client.get_schedule_handle(identity).describe()
             except RPCError as error:
                 if error.status != RPCStatusCode.INVALID_ARGUMENT:
                     raise
                 problems.append(f"The {w.what} {w.name!r}: {_reason(error)}.")
                 continue
-            try:
-                if not (await handle.describe()).info.next_action_times:
-                    warnings.append(f"{w.name}: {w.cron!r} has no time at all.")
-            finally:
-                await self._delete(identity)
+            if not found.info.next_action_times:
+                warnings.append(f"{w.name}: {w.cron!r} has no time at all.")
         if problems:
             raise ConfigurationError(problems=problems)
         return warnings
+
+    @asynccontextmanager
+    async def _tried(self, wanted: _Wanted) -> AsyncGenerator[str]:
+        """Have a schedule of the same times for a moment, exact and never fired."""
+        identity = f"{self._prefix}{_CHECK}/{new_id()}"
+        await self._create(
+            identity,
+            Kept(
+                action=wanted.kept.action,
+                spec=replace(wanted.kept.spec, jitter=None),
+                state=ScheduleState(
+                    paused=True, limited_actions=True, remaining_actions=1
+                ),
+            ),
+        )
+        try:
+            yield identity
+        finally:
+            await self._delete(identity)
 
     async def _put(self, wanted: _Wanted) -> None:
         """Create a schedule, or update the one that is there but for its pause."""
@@ -316,7 +329,9 @@ class TemporalTimetable:
     ) -> list[datetime]:
         """Have the server fire for each time of a stretch that has passed."""
         handle = await self._handle("schedule", name)
-        fires = await self._fires(handle.id, start, end)
+        wanted = next(w for w in self._wanted() if w.id == handle.id)
+        async with self._tried(wanted) as exact:
+            fires = await self._fires(exact, start, end)
         if len(fires) >= _MOST_FIRES:
             raise RunError(
                 reason=f"The schedule {name!r} has {_MOST_FIRES} fires or more between "
@@ -345,11 +360,12 @@ class TemporalTimetable:
         request.end_time.FromDatetime(end.astimezone(UTC))
         service = self._client.workflow_service
         found = await service.list_schedule_matching_times(request)
-        return [t.ToDatetime(UTC).replace(microsecond=0) for t in found.start_time]
+        return [t.ToDatetime(UTC) for t in found.start_time]
 
     async def _handle(self, what: What, name: str) -> ScheduleHandle:
         identity = self._id(what, name)
-        found = await self._describe(identity)
+        declared = any(w.id == identity for w in self._wanted())
+        found = await self._describe(identity) if declared else None
         if found is None or not await self._is_own(found):
             raise UnknownSchedule(name=name, what=what)
         return self._client.get_schedule_handle(identity)

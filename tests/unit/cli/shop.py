@@ -17,11 +17,13 @@ from flowstone import (
     Context,
     Flowstone,
     Pipeline,
+    Schedule,
     Signal,
     Skip,
     asset,
     daily,
     one_of,
+    previous_day,
     product,
 )
 
@@ -89,4 +91,13 @@ def answered(ctx: Context) -> int | Signal[int]:
 app = Flowstone(
     "shop",
     Pipeline(raw, cleaned, report, regional, closed, picture, table, slow, answered),
+    schedules=[
+        Schedule(
+            report,
+            cron="30 2 * * *",
+            timezone="Europe/Zurich",
+            partition=previous_day,
+            name="nightly",
+        )
+    ],
 )

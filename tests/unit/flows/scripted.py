@@ -39,6 +39,7 @@ from flowstone.core.replies import (
     Reused,
 )
 from flowstone.core.table import State, read_table
+from flowstone.core.ticks import Resolved, ResolveTick
 from flowstone.flows.table import AnyFlow, take_flow
 
 __all__ = ["CLOSED", "Script", "ScriptedEngine", "play", "skeleton"]
@@ -96,6 +97,8 @@ class Script:
         cancels: at which seconds the run is cancelled.
         full: how many commands a history holds; without end if nothing is given.
         ends: what the step says that ends the run, if it does not end it.
+        ticks: what becomes of a fire, each time it is asked.
+        unborn: what comes of starting the run of a fire, if not the run.
     """
 
     skeleton: Skeleton
@@ -115,6 +118,8 @@ class Script:
     cancels: Sequence[float] = ()
     full: int | None = None
     ends: BaseException | None = None
+    ticks: Sequence[Resolved | NotHere | Ended | BaseException] = ()
+    unborn: BaseException | None = None
 
 
 class _World:
@@ -186,11 +191,13 @@ class ScriptedEngine:
         """Run a child flow in the same world."""
         self._command(f"spawn {name}")
         child = cast("AnyFlow", flow)
-        assert isinstance(child, Shard)
-        self._world.shards.append(child)
+        lost = self._world.script.unborn
+        if isinstance(child, Shard):
+            self._world.shards.append(child)
+            lost = self._world.script.lost.get(child.number)
         try:
-            if child.number in self._world.script.lost:
-                raise self._world.script.lost[child.number]
+            if lost is not None:
+                raise lost
             found = await _drive(
                 self._world, child, f"{self._who}{name.rsplit('/', 1)[-1]}| "
             )
@@ -265,12 +272,9 @@ class ScriptedEngine:
         match step:
             case MakePlan() | ReadPlan():
                 planned = Planned(skeleton=script.skeleton, keys=script.keys)
-                number = self._world.asked["plan"]
-                self._world.asked["plan"] += 1
-                found = script.plans[number] if number < len(script.plans) else planned
-                if isinstance(found, BaseException):
-                    raise found
-                return planned if found is None else found
+                return self._next_of("plan", script.plans) or planned
+            case ResolveTick():
+                return self._next_of("tick", script.ticks)
             case RunAssets():
                 return self._run(step)
             case SettleGates():
@@ -282,6 +286,14 @@ class ScriptedEngine:
                 return Ended(status=step.status)
             case _:
                 raise AssertionError(f"no script for {step!r}")
+
+    def _next_of(self, kind: str, answers: Sequence[object]) -> object:
+        number = self._world.asked[kind]
+        self._world.asked[kind] += 1
+        found = answers[number] if number < len(answers) else None
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
     def _run(self, step: RunAssets) -> PackReply:
         replies: dict[tuple[int, int], Reply] = {}
@@ -456,7 +468,7 @@ def _named(step: Step[R]) -> str:
         return " ".join(marks)
     if isinstance(step, EndRun):
         return f"EndRun {step.status} {_states(step.table)}"
-    return f"{name} again" if isinstance(step, MakePlan) and step.again else name
+    return f"{name} again" if getattr(step, "again", False) else name
 
 
 def _marks(step: RunAssets | SettleGates) -> Iterable[str]:
@@ -473,8 +485,8 @@ def _told(found: object) -> str:
             replies = ", ".join(r.kind for r in found.replies)
             flags = [w for w in ("ended", "closed") if getattr(found, w)]
             return " ".join([replies, *flags])
-        case Planned():
-            return "planned"
+        case Planned() | Resolved():
+            return found.kind
         case NotHere():
             return "not_here"
         case Ended():
