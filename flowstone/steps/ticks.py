@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flowstone.core.errors import FlowstoneError, RunError
@@ -74,7 +75,38 @@ def begin_tick(
     """
     key = _key(schedule, at, run)
     toolbox.pipeline.check_keys(schedule.asset, key, upstream=schedule.upstream)
-    request = Request(
+    row = RunRow(
+        request=_request(toolbox, schedule, key, at, run=run, workflow=workflow),
+        workflow=f"{workflow}/run/{run}",
+        keys=[key.text],
+        request_hash="",
+        actor=actor,
+        owner=owner,
+    )
+    row = replace(row, request_hash=request_hash(row.request, row.keys))
+    fired = ScheduleFired(
+        asset=schedule.asset,
+        key=key.text,
+        run=run,
+        at=datetime.now(UTC),
+        schedule=schedule.name,
+        scheduled_at=utc_text(at),
+    )
+    found = toolbox.ledger.runs.begin(row, [fired])
+    toolbox.telemetry.emit([fired])
+    return found
+
+
+def _request(
+    toolbox: Toolbox,
+    schedule: Schedule,
+    key: PartitionKey,
+    at: datetime,
+    *,
+    run: str,
+    workflow: str,
+) -> Request:
+    return Request(
         run=run,
         verb="materialize_all" if schedule.upstream else "materialize",
         pipeline=toolbox.name,
@@ -85,25 +117,6 @@ def begin_tick(
         scheduled_at=utc_text(at),
         tick=workflow,
     )
-    row = RunRow(
-        request=request,
-        workflow=f"{workflow}/run/{run}",
-        keys=[key.text],
-        request_hash=request_hash(request, [key.text]),
-        actor=actor,
-        owner=owner,
-    )
-    fired = ScheduleFired(
-        asset=schedule.asset,
-        key=key.text,
-        run=run,
-        at=datetime.now(UTC),
-        schedule=schedule.name,
-        scheduled_at=request.scheduled_at,
-    )
-    found = toolbox.ledger.runs.begin(row, [fired])
-    toolbox.telemetry.emit([fired])
-    return found
 
 
 def _key(schedule: Schedule, at: datetime, run: str) -> PartitionKey:

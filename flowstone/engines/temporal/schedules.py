@@ -1,20 +1,17 @@
 """Temporal's schedules: made to agree with what an app declares.
 
 A schedule is the app's own where its id begins with the app's and its memo says so;
-no other is touched. What was declared travels in the schedule's own input, so that it
-can be compared: the server keeps no expression as it was written.
+no other is touched.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from temporalio.api.common.v1 import Payload
 from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 from temporalio.client import (
     Client,
@@ -23,23 +20,26 @@ from temporalio.client import (
     ScheduleBackfill,
     ScheduleDescription,
     ScheduleHandle,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
     ScheduleState,
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
 from temporalio.client import Schedule as Kept
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.common import TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from flowstone.core.cron import warnings_of
 from flowstone.core.errors import ConfigurationError, RunError, UnknownSchedule
-from flowstone.core.schedule import Overlap, Schedule
-from flowstone.core.ticks import Tick
+from flowstone.core.schedule import Overlap
 from flowstone.core.timetable import Applied, Change, Placed, What, differences
-from flowstone.engines.temporal.ids import ASSET, task_queue, workflow_name
+from flowstone.engines.temporal.wanted import (
+    Wanted,
+    declared,
+    facts_of,
+    overlap_policy,
+    prefix_of,
+    surprises,
+    wanted_by,
+)
 from flowstone.ledger.ids import new_id
 from flowstone.steps.toolbox import Toolbox
 
@@ -51,19 +51,6 @@ _SHOWN = 5
 _MOST_FIRES = 1_000
 """What Temporal lists, and keeps for later, at most; what is more, it drops."""
 _STALE = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """A schedule as the server should have it."""
-
-    what: str
-    name: str
-    id: str
-    cron: str
-    timezone: str
-    declared: str
-    kept: Kept
 
 
 class TemporalTimetable:
@@ -98,49 +85,15 @@ class TemporalTimetable:
                 await self._delete(i)
         return Applied(
             changes=[*changes.values(), *gone.values()],
-            warnings=[*warnings, *_surprises(wanted.values())],
+            warnings=[*warnings, *surprises(wanted.values())],
             left=left,
             dry_run=dry_run,
         )
 
-    def _wanted(self) -> list[_Wanted]:
-        return [self._of_schedule(s) for s in self._toolbox.schedules.values()]
+    def _wanted(self) -> list[Wanted]:
+        return wanted_by(self._toolbox)
 
-    def _of_schedule(self, schedule: Schedule) -> _Wanted:
-        name = self._toolbox.name
-        declared = json.dumps(schedule.declared(), sort_keys=True)
-        identity = self._id("schedule", schedule.name)
-        tick = Tick(pipeline=name, schedule=schedule.name, declared=declared)
-        action = ScheduleActionStartWorkflow(
-            workflow_name(Tick),
-            tick,
-            id=identity,
-            task_queue=task_queue(name),
-            static_summary=f"{schedule.name}: {schedule.asset}",
-            typed_search_attributes=self._search_attributes(schedule.asset),
-        )
-        kept = Kept(
-            action=action,
-            spec=ScheduleSpec(
-                cron_expressions=[schedule.cron],
-                time_zone_name=schedule.timezone,
-                jitter=schedule.jitter,
-            ),
-            policy=SchedulePolicy(
-                overlap=_overlap(schedule.overlap), catchup_window=schedule.catch_up
-            ),
-        )
-        return _Wanted(
-            what="schedule",
-            name=schedule.name,
-            id=identity,
-            cron=schedule.cron,
-            timezone=schedule.timezone,
-            declared=declared,
-            kept=kept,
-        )
-
-    async def _change(self, wanted: _Wanted) -> Change | None:
+    async def _change(self, wanted: Wanted) -> Change | None:
         """Say what is to be done about a schedule, if anything."""
         found = await self._describe(wanted.id)
         if found is None:
@@ -152,37 +105,19 @@ class TemporalTimetable:
                     "delete it there, or give the app another name."
                 ]
             )
-        fields = differences(await self._facts(found), _declared(wanted))
+        fields = differences(await self._facts(found), declared(wanted))
         if not fields:
             return None
         return Change(kind="update", what=wanted.what, name=wanted.name, fields=fields)
 
     async def _facts(self, found: ScheduleDescription) -> dict[str, object]:
-        """Give what the server has, as the app would declare it."""
-        action = cast("ScheduleActionStartWorkflow", found.schedule.action)
-        policy, spec = found.schedule.policy, found.schedule.spec
-        facts = json.loads((await self._input(action)).declared or "{}")
-        kept = {
-            "catch_up": (policy.catchup_window or timedelta(0)).total_seconds(),
-            "jitter": (spec.jitter or timedelta(0)).total_seconds(),
-            "overlap": ScheduleOverlapPolicy(policy.overlap).name.lower(),
-            "queue": action.task_queue,
-            "timezone": spec.time_zone_name or "UTC",
-            "workflow": action.workflow,
-        }
-        # A sensor declares fewer of them.
-        return {**facts, **{k: v for k, v in kept.items() if k in facts or k in _OURS}}
-
-    async def _input(self, action: ScheduleActionStartWorkflow) -> Tick:
-        converter = self._client.data_converter
-        [found] = await converter.decode(cast("list[Payload]", action.args), [Tick])
-        return cast("Tick", found)
+        return await facts_of(found, self._client.data_converter)
 
     async def _is_own(self, found: ScheduleDescription) -> bool:
         return (await found.memo()).get(_MEMO_APP) == self._toolbox.name
 
     async def _strangers(
-        self, wanted: Mapping[str, _Wanted]
+        self, wanted: Mapping[str, Wanted]
     ) -> tuple[dict[str, Change], list[str]]:
         """Give what is the app's and not declared any more, and what is not its own."""
         gone: dict[str, Change] = {}
@@ -207,7 +142,7 @@ class TemporalTimetable:
         if found and found.info.created_at < datetime.now(UTC) - _STALE:
             await self._delete(identity)
 
-    async def _try_out(self, wanted: Sequence[_Wanted]) -> list[str]:
+    async def _try_out(self, wanted: Sequence[Wanted]) -> list[str]:
         """Have the server read what is new, by schedules that never fire.
 
         Returns:
@@ -233,7 +168,7 @@ class TemporalTimetable:
         return warnings
 
     @asynccontextmanager
-    async def _tried(self, wanted: _Wanted) -> AsyncGenerator[str]:
+    async def _tried(self, wanted: Wanted) -> AsyncGenerator[str]:
         """Have a schedule of the same times for a moment, exact and never fired."""
         identity = f"{self._prefix}{_CHECK}/{new_id()}"
         await self._create(
@@ -251,7 +186,7 @@ class TemporalTimetable:
         finally:
             await self._delete(identity)
 
-    async def _put(self, wanted: _Wanted) -> None:
+    async def _put(self, wanted: Wanted) -> None:
         """Create a schedule, or update the one that is there but for its pause."""
 
         def update(found: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -265,6 +200,9 @@ class TemporalTimetable:
 
     async def _create(self, identity: str, kept: Kept) -> ScheduleHandle:
         memo = {_MEMO_APP: self._toolbox.name}
+        action = cast("ScheduleActionStartWorkflow", kept.action)
+        if not self._attributes:
+            action.typed_search_attributes = TypedSearchAttributes.empty
         try:
             return await self._client.create_schedule(identity, kept, memo=memo)
         except RPCError as error:
@@ -272,14 +210,7 @@ class TemporalTimetable:
                 raise
             # As where runs are started: they go on without, and `doctor` tells.
             self._attributes = False
-            action = cast("ScheduleActionStartWorkflow", kept.action)
-            action.typed_search_attributes = TypedSearchAttributes.empty
-            return await self._client.create_schedule(identity, kept, memo=memo)
-
-    def _search_attributes(self, asset: str) -> TypedSearchAttributes:
-        if not self._attributes:
-            return TypedSearchAttributes.empty
-        return TypedSearchAttributes([SearchAttributePair(ASSET, asset)])
+            return await self._create(identity, kept)
 
     async def _delete(self, identity: str) -> None:
         try:
@@ -302,7 +233,7 @@ class TemporalTimetable:
                 found[wanted.name] = await self._placed(wanted, there)
         return found
 
-    async def _placed(self, wanted: _Wanted, there: ScheduleDescription) -> Placed:
+    async def _placed(self, wanted: Wanted, there: ScheduleDescription) -> Placed:
         info, state = there.info, there.schedule.state
         facts = await self._facts(there)
         return Placed(
@@ -313,7 +244,7 @@ class TemporalTimetable:
             skipped=info.num_actions_skipped_overlap,
             missed=info.num_actions_missed_catchup_window,
             running=len(info.running_actions),
-            agrees=not differences(facts, _declared(wanted)),
+            agrees=not differences(facts, declared(wanted)),
         )
 
     async def pause(self, what: What, name: str, reason: str) -> None:
@@ -344,7 +275,7 @@ class TemporalTimetable:
                 ScheduleBackfill(
                     start_at=start.astimezone(UTC),
                     end_at=end.astimezone(UTC),
-                    overlap=_overlap(overlap),
+                    overlap=overlap_policy(overlap),
                 )
             )
         return fires
@@ -364,8 +295,8 @@ class TemporalTimetable:
 
     async def _handle(self, what: What, name: str) -> ScheduleHandle:
         identity = self._id(what, name)
-        declared = any(w.id == identity for w in self._wanted())
-        found = await self._describe(identity) if declared else None
+        known = any(w.id == identity for w in self._wanted())
+        found = await self._describe(identity) if known else None
         if found is None or not await self._is_own(found):
             raise UnknownSchedule(name=name, what=what)
         return self._client.get_schedule_handle(identity)
@@ -380,33 +311,10 @@ class TemporalTimetable:
 
     @property
     def _prefix(self) -> str:
-        return f"flowstone/{self._toolbox.name}/"
+        return prefix_of(self._toolbox.name)
 
     def _id(self, what: What, name: str) -> str:
         return f"{self._prefix}{what}/{name}"
-
-
-_OURS = ("queue", "workflow")
-
-
-def _declared(wanted: _Wanted) -> dict[str, object]:
-    action = cast("ScheduleActionStartWorkflow", wanted.kept.action)
-    ours = {"queue": action.task_queue, "workflow": action.workflow}
-    return {**json.loads(wanted.declared), **ours}
-
-
-def _overlap(word: Overlap) -> ScheduleOverlapPolicy:
-    return ScheduleOverlapPolicy[word.upper()]
-
-
-def _surprises(wanted: Iterable[_Wanted]) -> list[str]:
-    today = datetime.now(UTC).date()
-    return [
-        f"{w.name}: {text}"
-        for w in wanted
-        if w.cron
-        for text in warnings_of(w.cron, w.timezone, today)
-    ]
 
 
 def _reason(error: RPCError) -> str:
