@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowstone.core import schedule
+from flowstone.core import schedule, sensor
 from flowstone.core.errors import ConfigurationError, NotSupported
 from flowstone.core.pipeline import Pipeline
 from flowstone.core.schedule import Schedule
+from flowstone.core.sensor import Sensor
 from flowstone.resources import overridden, problems_of
 from flowstone.settings import Secrets
 
@@ -36,6 +37,7 @@ class Flowstone:
         ledger: where facts go.
         resources: what assets share, by name: see `Resource`.
         schedules: what the clock starts; `schedules.apply()` has Temporal agree.
+        sensors: what news starts; likewise.
         secrets: keys that sign the tokens of gates.
 
     Raises:
@@ -62,21 +64,18 @@ class Flowstone:
         limits: Mapping[str, object] | None = None,
         resources: Mapping[str, object] | None = None,
         schedules: Sequence[Schedule] = (),
-        sensors: Sequence[object] = (),
+        sensors: Sequence[Sensor] = (),
         secrets: Secrets | None = None,
     ) -> None:
-        for word, given in (
-            ("limits", limits),
-            ("sensors", sensors),
-        ):
-            if given:
-                raise NotSupported(what=f"Flowstone({word}=...)")
+        if limits:
+            raise NotSupported(what="Flowstone(limits=...)")
         self.name = name
         self.pipeline = pipeline
         self.io = dict(io or {})
         self.ledger = ledger
         self.resources = dict(resources or {})
         self.schedules = tuple(schedules)
+        self.sensors = tuple(sensors)
         self.secrets = secrets
         problems = self._problems()
         if problems:
@@ -105,6 +104,7 @@ class Flowstone:
             *problems,
             *problems_of(self.pipeline, self.resources),
             *schedule.problems_of(self.pipeline, self.schedules),
+            *sensor.problems_of(self.pipeline, self.sensors),
         ]
 
     def local(

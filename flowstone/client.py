@@ -30,6 +30,7 @@ from flowstone.views import (
     Lineage,
     Runs,
     Schedules,
+    Sensors,
     status_of,
 )
 
@@ -43,8 +44,9 @@ Suspended: TypeAlias = Approval[T] | Signal[T] | Skip | Snooze
 class Client:
     """What one may ask of an app; had from `app.local()` or `app.connect()`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `schedules`, `audit`, and
-    `telemetry`, whose handlers are told of what this client's own process does.
+    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `schedules`, `sensors`,
+    `audit`, and `telemetry`, whose handlers are told of what this client's own process
+    does.
 
     Args:
         toolbox: the app's assets and infrastructure.
@@ -77,6 +79,7 @@ class Client:
         self.schedules = Schedules(
             toolbox, backend, actor, self._run_of, self._starter.begin
         )
+        self.sensors = Sensors(toolbox, backend, actor)
         self.telemetry = toolbox.telemetry
 
     @property
@@ -363,11 +366,6 @@ class Client:
     def approvals(self) -> object:
         """Refuse: approvals are not built yet."""
         raise NotSupported(what="approvals")
-
-    @property
-    def sensors(self) -> object:
-        """Refuse: sensors are not built yet."""
-        raise NotSupported(what="sensors")
 
     async def health(self) -> Health:
         """Ask all that the app runs on how it is, from this process.

@@ -19,6 +19,7 @@ from flowstone.core.space import Space
 from flowstone.core.timetable import Applied, ScheduleStatus
 from flowstone.ledger.audit import AuditEntry
 from flowstone.ledger.base import Gate, RunRow
+from flowstone.ledger.sensors import SensorTick
 from flowstone.portal import Portal
 from flowstone.run import BackfillReport, Outcome, Progress, Run
 from flowstone.views import AssetStatus
@@ -27,6 +28,7 @@ from flowstone.views.gates import Gates
 from flowstone.views.lineage import Lineage, LineageEntry
 from flowstone.views.runs import Runs
 from flowstone.views.schedules import Schedules
+from flowstone.views.sensors import Preview, Sensors, SensorStatus
 
 __all__ = [
     "SyncAudit",
@@ -36,6 +38,7 @@ __all__ = [
     "SyncRun",
     "SyncRuns",
     "SyncSchedules",
+    "SyncSensors",
 ]
 
 T = TypeVar("T")
@@ -47,8 +50,9 @@ class SyncClient:
 
     `Client` without `await`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `schedules`, `audit`, and
-    `telemetry`, whose handlers are told of what this client's own process does.
+    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `schedules`, `sensors`,
+    `audit`, and `telemetry`, whose handlers are told of what this client's own process
+    does.
     """
 
     def __init__(self, portal: Portal, client: Client) -> None:
@@ -59,6 +63,7 @@ class SyncClient:
         self.audit = SyncAudit(portal, client.audit)
         self.runs = SyncRuns(portal, client.runs)
         self.schedules = SyncSchedules(portal, client.schedules)
+        self.sensors = SyncSensors(portal, client.sensors)
         self.telemetry = client.telemetry
 
     @property
@@ -307,11 +312,6 @@ class SyncClient:
     def approvals(self) -> object:
         """Refuse: approvals are not built yet."""
         return self._client.approvals
-
-    @property
-    def sensors(self) -> object:
-        """Refuse: sensors are not built yet."""
-        return self._client.sensors
 
     def health(self) -> Health:
         """Ask all that the app runs on how it is, from this process.
@@ -651,3 +651,69 @@ class SyncSchedules:
         return self._portal.call(
             self._schedules.backfill(name, start, end, overlap=overlap)
         )
+
+
+class SyncSensors:
+    """What starts on news: declared on the app, fired by Temporal.
+
+    `Sensors` without `await`.
+
+    `schedules.apply()` has Temporal agree. In this process nobody looks by himself:
+    `tick` has a sensor look once.
+    """
+
+    def __init__(self, portal: Portal, sensors: Sensors) -> None:
+        self._portal = portal
+        self._sensors = sensors
+
+    def list(self) -> list[SensorStatus]:
+        """Give the sensors of the app, with their cursors and last looks."""
+        return self._portal.call(self._sensors.list())
+
+    def ticks(self, name: str, *, limit: int = 20) -> list[SensorTick]:
+        """Give the last looks of a sensor, the newest first.
+
+        The ledger keeps 500 of each.
+
+        Raises:
+            UnknownSchedule: the app has no sensor of this name.
+        """
+        return self._portal.call(self._sensors.ticks(name, limit=limit))
+
+    def tick(self, name: str) -> SensorTick:
+        """Have a sensor look once, at once, and have what it finds be made.
+
+        It looks although earlier failures put it off, and although it is paused.
+
+        Returns:
+            The look: what came of it, and the runs that it started.
+
+        Raises:
+            UnknownSchedule: the app has no sensor of this name.
+        """
+        return self._portal.call(self._sensors.tick(name))
+
+    def test(self, name: str) -> Preview:
+        """Say what a sensor would find now, in this process; nothing is recorded.
+
+        Raises:
+            UnknownSchedule: the app has no sensor of this name.
+            RunError: its check raised.
+        """
+        return self._portal.call(self._sensors.test(name))
+
+    def pause(self, name: str, reason: str = "") -> None:
+        """Have a sensor not look until it is resumed, whoever applies meanwhile.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name; apply it first.
+        """
+        self._portal.call(self._sensors.pause(name, reason))
+
+    def resume(self, name: str, reason: str = "") -> None:
+        """Have a sensor look again; what came meanwhile is found by the next look.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name.
+        """
+        self._portal.call(self._sensors.resume(name, reason))

@@ -11,6 +11,8 @@ flowstone.signal_gate.create    GateOpened           .signal   GateAnswered
 flowstone.io.load.start         LoadStarted          flowstone.io.load.stop    LoadStopped
 flowstone.io.store.start        StoreStarted         flowstone.io.store.stop   StoreStopped
 flowstone.schedule.fire         ScheduleFired        flowstone.schedule.error   ScheduleFailed
+flowstone.sensor.poll           SensorPolled         flowstone.sensor.error     SensorFailed
+flowstone.sensor.trigger        SensorTriggered
 flowstone.resources.setup_failed                     ResourceSetupFailed
 flowstone.error                 ErrorOccurred
 ```
@@ -48,6 +50,9 @@ __all__ = [
     "RunStopped",
     "ScheduleFailed",
     "ScheduleFired",
+    "SensorFailed",
+    "SensorPolled",
+    "SensorTriggered",
     "StoreStarted",
     "StoreStopped",
     "of_kind",
@@ -273,6 +278,34 @@ class ScheduleFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SensorPolled(Event):
+    """A sensor has looked, or was put off; `outcome` says what came of it."""
+
+    name: str = "flowstone.sensor.poll"
+    sensor: str | None = None
+    found: int | None = None
+    started: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorTriggered(Event):
+    """A sensor has found a piece of news, and its run has a row."""
+
+    name: str = "flowstone.sensor.trigger"
+    sensor: str | None = None
+    trigger: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorFailed(Event):
+    """A sensor's check has failed; the next looks are put off."""
+
+    name: str = "flowstone.sensor.error"
+    sensor: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceSetupFailed(Event):
     """A resource did not open, so that a function was not called."""
 
@@ -310,6 +343,9 @@ _KINDS: tuple[type[Event], ...] = (
     StoreStopped,
     ScheduleFired,
     ScheduleFailed,
+    SensorPolled,
+    SensorTriggered,
+    SensorFailed,
     ResourceSetupFailed,
     ErrorOccurred,
 )

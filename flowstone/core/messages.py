@@ -74,6 +74,7 @@ class Request:
         schedule: the schedule that started it.
         scheduled_at: when that should have fired, in UTC.
         tick: the workflow of that fire, which awaits the run.
+        sensor: the sensor that started it.
     """
 
     run: str
@@ -90,6 +91,7 @@ class Request:
     schedule: str = ""
     scheduled_at: str = ""
     tick: str = ""
+    sensor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The contract at the wall for what the clock starts; the rules are those of messages.
 
-A `Tick` is a schedule that has fired. It goes by the schedule's name: which asset and
-which partition that means, a worker's app says.
+A `Tick` is a schedule that has fired, a `Sense` a sensor that looks. Both go by a name:
+which asset and which partition that means, a worker's app says.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from pydantic import Field
 from flowstone.core.messages import Ended, Flow, Request, Step
 from flowstone.core.replies import NotHere
 
-__all__ = ["ResolveTick", "Resolved", "Tick", "tick_id", "tick_run"]
+__all__ = [
+    "CheckSensor",
+    "Checked",
+    "ResolveTick",
+    "Resolved",
+    "Sense",
+    "Tick",
+    "sense_id",
+    "tick_id",
+    "tick_run",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +75,62 @@ class Resolved:
     kind: Literal["resolved"] = "resolved"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sense(Flow["Checked"]):
+    """Look for news once.
+
+    Attributes:
+        pipeline: the app's name.
+        sensor: the sensor's name.
+        tick: what this look is known by; where a schedule starts it, the workflow
+            knows it.
+        forced: whether somebody asked for it by hand, so that nothing is put off.
+        declared: what the app said of the sensor when it was applied, as JSON.
+    """
+
+    pipeline: str
+    sensor: str
+    tick: str = ""
+    forced: bool = False
+    declared: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSensor(Step["Checked | NotHere"]):
+    """Call a sensor's check, and record what it found with its new cursor.
+
+    Attributes:
+        sensor: the sensor's name.
+        tick: what this look is known by: it is recorded once.
+        forced: whether it looks although earlier failures put it off.
+        again: whether the worker that was asked before lacked the sensor.
+    """
+
+    sensor: str
+    tick: str
+    forced: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What came of a look.
+
+    Attributes:
+        outcome: `triggered`, `nothing`, `skipped`, `put_off`, `overtaken` or `failed`.
+        found: how many pieces of news the check gave.
+        started: how many of them were new.
+        why: why it skipped, is put off or has failed.
+    """
+
+    outcome: str
+    found: int = 0
+    started: int = 0
+    why: str = ""
+    kind: Literal["checked"] = "checked"
+
+
+CheckSensor.answer = Annotated[Checked | NotHere, Field(discriminator="kind")]
 ResolveTick.answer = Annotated[Resolved | NotHere | Ended, Field(discriminator="kind")]
 
 
@@ -87,3 +153,8 @@ def tick_id(pipeline: str, schedule: str, at: str) -> str:
     Temporal writes a `-` between the two where the schedule starts it.
     """
     return f"flowstone/{pipeline}/schedule/{schedule}/{at}"
+
+
+def sense_id(pipeline: str, sensor: str, tick: str) -> str:
+    """Give the id of a look that is asked for by hand; see `tick_id`."""
+    return f"flowstone/{pipeline}/sensor/{sensor}/look/{tick}"

@@ -17,6 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from flowstone.core.errors import AlreadyRunning, FlowstoneError
 from flowstone.core.health import Component
 from flowstone.core.messages import Flow, Step
+from flowstone.core.ticks import Checked, Sense, sense_id
+from flowstone.engines.delivery import deliver
 from flowstone.engines.ports import Started, workflow_of
 from flowstone.engines.untimed import Untimed
 from flowstone.flows.table import AnyFlow, take_flow
@@ -32,6 +34,7 @@ _LOG = logging.getLogger("flowstone")
 _TRIES = 5
 _THREADS = 16
 _RELAY_SECONDS = 0.1
+_NEWS = 100
 _TRANSIENT = (OSError, DBAPIError)
 """What may pass by itself; anything else is a mistake, and is raised at once."""
 
@@ -188,6 +191,13 @@ class LocalBackend:
                 flow = found
         finally:
             del self._queues[workflow]
+
+    async def sense(self, flow: Sense) -> Checked:
+        """Have a sensor look, and start what it found."""
+        found = await self.drive(flow, sense_id(flow.pipeline, flow.sensor, flow.tick))
+        while await deliver(self.toolbox, self, limit=_NEWS):
+            pass
+        return cast("Checked", found)
 
     async def wait(self, run: RunRow) -> None:
         """Wait for a run's task."""

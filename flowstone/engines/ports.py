@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 from flowstone.core.health import Component
 from flowstone.core.messages import Backfill, Materialize
 from flowstone.core.schedule import Overlap
-from flowstone.core.ticks import Tick
+from flowstone.core.ticks import Checked, Sense, Tick
 from flowstone.core.timetable import Applied, Placed, What
 from flowstone.ledger.base import RunRow
 
@@ -94,6 +94,10 @@ class Backend(Protocol):
             AlreadyRunning: another one has the id, and was asked for differently.
             ConfigurationError: whatever drives runs does not answer.
         """
+        ...
+
+    async def sense(self, flow: Sense) -> Checked:
+        """Have a sensor look once, and wait for what comes of it."""
         ...
 
     async def wait(self, run: RunRow) -> None:

@@ -12,7 +12,7 @@ from flowstone.ledger.rows import dump
 __all__ = ["request_hash"]
 
 _UNSAID = ("run", "packs", "budget")
-_LATER = ("schedule", "scheduled_at", "tick")
+_LATER = ("schedule", "scheduled_at", "tick", "sensor")
 
 
 def request_hash(request: Request, keys: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from flowstone.core.errors import AlreadyRunning
 from flowstone.core.health import Component
+from flowstone.core.ticks import Checked, Sense, sense_id
 from flowstone.engines.ports import Started, workflow_of
 from flowstone.engines.temporal.health import (
     attributes_health,
@@ -142,6 +143,18 @@ class TemporalBackend:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return None
             raise
+
+    async def sense(self, flow: Sense) -> Checked:
+        """Start the sensor's workflow, and wait for what comes of it."""
+        found: Checked = await self.client.execute_workflow(
+            workflow_name(Sense),
+            flow,
+            id=sense_id(flow.pipeline, flow.sensor, flow.tick),
+            task_queue=task_queue(flow.pipeline),
+            result_type=Checked,
+            static_summary=f"look: {flow.sensor}",
+        )
+        return found
 
     async def wait(self, run: RunRow) -> None:
         """Wait until the workflow has ended; how, the ledger says."""

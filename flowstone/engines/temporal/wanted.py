@@ -17,6 +17,7 @@ from temporalio.client import Schedule as Kept
 from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleDescription,
+    ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
@@ -25,8 +26,9 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import DataConverter
 
 from flowstone.core.cron import warnings_of
-from flowstone.core.schedule import Overlap, Schedule
-from flowstone.core.ticks import Tick
+from flowstone.core.schedule import LEAST_CATCH_UP, Overlap, Schedule
+from flowstone.core.sensor import Sensor
+from flowstone.core.ticks import Sense, Tick
 from flowstone.core.timetable import What
 from flowstone.engines.temporal.ids import ASSET, task_queue, workflow_name
 from flowstone.steps.toolbox import Toolbox
@@ -72,7 +74,10 @@ def prefix_of(pipeline: str) -> str:
 
 def wanted_by(toolbox: Toolbox) -> list[Wanted]:
     """Give all that an app declares."""
-    return [_of_schedule(toolbox.name, s) for s in toolbox.schedules.values()]
+    return [
+        *(_of_schedule(toolbox.name, s) for s in toolbox.schedules.values()),
+        *(_of_sensor(toolbox.name, s) for s in toolbox.sensors.values()),
+    ]
 
 
 def _of_schedule(pipeline: str, schedule: Schedule) -> Wanted:
@@ -106,6 +111,33 @@ def _of_schedule(pipeline: str, schedule: Schedule) -> Wanted:
     )
 
 
+def _of_sensor(pipeline: str, sensor: Sensor) -> Wanted:
+    said = json.dumps(sensor.declared(), sort_keys=True)
+    identity = f"{prefix_of(pipeline)}sensor/{sensor.name}"
+    action = ScheduleActionStartWorkflow(
+        workflow_name(Sense),
+        Sense(pipeline=pipeline, sensor=sensor.name, declared=said),
+        id=identity,
+        task_queue=task_queue(pipeline),
+        static_summary=f"look: {sensor.name}",
+    )
+    # Looks that were missed are made up for by the next one.
+    policy = SchedulePolicy(
+        overlap=ScheduleOverlapPolicy.SKIP, catchup_window=LEAST_CATCH_UP
+    )
+    return Wanted(
+        what="sensor",
+        name=sensor.name,
+        id=identity,
+        declared=said,
+        kept=Kept(
+            action=action,
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=sensor.every)]),
+            policy=policy,
+        ),
+    )
+
+
 def overlap_policy(word: Overlap) -> ScheduleOverlapPolicy:
     """Give the server's word for an overlap policy."""
     return ScheduleOverlapPolicy[word.upper()]
@@ -125,8 +157,9 @@ async def facts_of(
     action = cast("ScheduleActionStartWorkflow", found.schedule.action)
     policy, spec = found.schedule.policy, found.schedule.spec
     payloads = cast("list[Payload]", action.args)
-    [flow] = await converter.decode(payloads, [Tick])
-    said = json.loads(cast("Tick", flow).declared or "{}")
+    kind = Sense if action.workflow == workflow_name(Sense) else Tick
+    [flow] = await converter.decode(payloads, [kind])
+    said = json.loads(cast("Tick | Sense", flow).declared or "{}")
     kept = {
         "catch_up": (policy.catchup_window or timedelta(0)).total_seconds(),
         "jitter": (spec.jitter or timedelta(0)).total_seconds(),
@@ -134,6 +167,7 @@ async def facts_of(
         "queue": action.task_queue,
         "timezone": spec.time_zone_name or "UTC",
         "workflow": action.workflow,
+        "every": sum(i.every.total_seconds() for i in spec.intervals),
     }
     # Of what is not declared, the server's own default is nobody's affair.
     return {**said, **{k: v for k, v in kept.items() if k in said or k in _OURS}}

@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from flowstone.core.errors import AlreadyRunning
+from flowstone.engines.delivery import deliver
 from flowstone.engines.ports import flow_of
 from flowstone.engines.temporal.activities import make_activities
 from flowstone.engines.temporal.backend import TemporalBackend
@@ -30,6 +31,8 @@ __all__ = ["WorkerOptions", "serve"]
 _LOG = logging.getLogger("flowstone")
 _RELAY_SECONDS = 0.2
 _SWEEP_SECONDS = 60.0
+_NEWS, _NEWS_SECONDS = 50, 0.5
+"""How many runs of sensors are started at once, and how often: by each worker."""
 _FAREWELL_SECONDS = 10.0
 _IDLE = timedelta(seconds=60)
 _PASSING = (RPCError, DBAPIError, OSError)
@@ -83,6 +86,7 @@ async def serve(
         ended = asyncio.Event()
         helpers = [
             asyncio.ensure_future(_relay(toolbox, backend, ended)),
+            asyncio.ensure_future(_deliver(toolbox, backend, ended)),
             asyncio.ensure_future(
                 _sweep(toolbox, backend, ended, options.sweep_seconds)
             ),
@@ -126,6 +130,17 @@ async def _relay(
         except _PASSING as error:
             _LOG.warning("bells cannot be rung: %s", _line(error))
             pause = 1.0
+
+
+async def _deliver(
+    toolbox: Toolbox, backend: TemporalBackend, ended: asyncio.Event
+) -> None:
+    """Start what sensors have found, at a bounded rate."""
+    while toolbox.sensors and not await _pause(ended, _NEWS_SECONDS):
+        try:
+            await deliver(toolbox, backend, limit=_NEWS)
+        except _PASSING as error:
+            _LOG.warning("runs of sensors cannot be started: %s", _line(error))
 
 
 async def _is_heard(toolbox: Toolbox, backend: TemporalBackend, bell: Bell) -> bool:

@@ -20,9 +20,9 @@ with workflow.unsafe.imports_passed_through():
 
 from flowstone.engines.temporal.engine import TemporalEngine
 from flowstone.engines.temporal.ids import SCHEDULED
-from flowstone.flows.table import AnyFlow, take_flow
+from flowstone.flows.table import AnyEnd, AnyFlow, take_flow
 
-__all__ = ["WORKFLOWS", "Backfill", "Materialize", "Shard", "Tick"]
+__all__ = ["WORKFLOWS", "Backfill", "Materialize", "Sense", "Shard", "Tick"]
 
 
 @workflow.defn(name="flowstone.Materialize")
@@ -101,12 +101,23 @@ class Tick:
         return found
 
 
-WORKFLOWS = [Materialize, Backfill, Shard, Tick]
+@workflow.defn(name="flowstone.Sense")
+class Sense:
+    """Look for news once."""
+
+    @workflow.run
+    async def run(self, flow: ticks.Sense) -> ticks.Checked:
+        """Run the flow."""
+        look = flow.tick or workflow.info().first_execution_run_id
+        found = await _drive(deque(), replace(flow, tick=look))
+        assert isinstance(found, ticks.Checked)
+        return found
 
 
-async def _drive(
-    bells: deque[str], flow: AnyFlow
-) -> messages.Ended | messages.ShardEnded:
+WORKFLOWS = [Materialize, Backfill, Shard, Tick, Sense]
+
+
+async def _drive(bells: deque[str], flow: AnyFlow) -> AnyEnd:
     try:
         found = await take_flow(TemporalEngine(bells), flow)
     except FlowstoneError as error:

@@ -12,13 +12,26 @@ from flowstone.core import ticks
 from flowstone.core.errors import BadPartition
 from flowstone.core.messages import Ended, Request
 from flowstone.core.replies import NotHere
-from flowstone.core.ticks import Resolved, ResolveTick, Tick, tick_id, tick_run
+from flowstone.core.ticks import (
+    Checked,
+    CheckSensor,
+    Resolved,
+    ResolveTick,
+    Sense,
+    Tick,
+    sense_id,
+    tick_id,
+    tick_run,
+)
 from tests.unit.core.test_messages import crossed, wire
 
 AT = datetime(2025, 1, 16, 5, tzinfo=UTC)
 REQUEST = Request(run="r1", verb="materialize_all", pipeline="p", asset="a", key="k")
 ERROR = BadPartition(partition="'x'", reason="No.").to_data()
 FIELDS = {
+    "CheckSensor": "sensor tick forced again",
+    "Checked": "outcome found started why kind",
+    "Sense": "pipeline sensor tick forced declared",
     "ResolveTick": "schedule at run again",
     "Resolved": "request kind",
     "Tick": "pipeline schedule at run declared",
@@ -31,6 +44,9 @@ FIELDS = {
         Tick(pipeline="p", schedule="s", at="2025-01-16T05:00:00Z", run="r1"),
         ResolveTick(schedule="s", at="2025-01-16T05:00:00Z", run="r1", again=True),
         Resolved(request=REQUEST),
+        Sense(pipeline="p", sensor="s", tick="t", forced=True, declared="{}"),
+        CheckSensor(sensor="s", tick="t", forced=True, again=True),
+        Checked(outcome="failed", found=1, started=1, why="No."),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -79,3 +95,20 @@ def test_what_is_triggered_by_hand_has_an_id_of_its_own() -> None:
     found = tick_id("shop", "nightly", "2025-01-16T05:00:00Z")
 
     assert found == "flowstone/shop/schedule/nightly/2025-01-16T05:00:00Z"
+
+
+def test_a_look_by_hand_has_an_id_of_its_own() -> None:
+    """It is no id of a run that the sensor has started."""
+    found = sense_id("shop", "uploads", "t1")
+
+    assert found == "flowstone/shop/sensor/uploads/look/t1"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Checked(outcome="triggered", found=3, started=2), NotHere(why="no worker")],
+    ids=lambda answer: answer.kind,
+)
+def test_the_answer_to_a_look_keeps_its_kind(answer: object) -> None:
+    """What was found and an absence are told apart."""
+    assert type(crossed(answer, CheckSensor.answer)) is type(answer)

@@ -39,8 +39,8 @@ from flowstone.core.replies import (
     Reused,
 )
 from flowstone.core.table import State, read_table
-from flowstone.core.ticks import Resolved, ResolveTick
-from flowstone.flows.table import AnyFlow, take_flow
+from flowstone.core.ticks import Checked, CheckSensor, Resolved, ResolveTick
+from flowstone.flows.table import AnyEnd, AnyFlow, take_flow
 
 __all__ = ["CLOSED", "Script", "ScriptedEngine", "play", "skeleton"]
 
@@ -97,7 +97,7 @@ class Script:
         cancels: at which seconds the run is cancelled.
         full: how many commands a history holds; without end if nothing is given.
         ends: what the step says that ends the run, if it does not end it.
-        ticks: what becomes of a fire, each time it is asked.
+        ticks: what becomes of a fire or a look, each time it is asked.
         unborn: what comes of starting the run of a fire, if not the run.
     """
 
@@ -118,7 +118,7 @@ class Script:
     cancels: Sequence[float] = ()
     full: int | None = None
     ends: BaseException | None = None
-    ticks: Sequence[Resolved | NotHere | Ended | BaseException] = ()
+    ticks: Sequence[Resolved | Checked | NotHere | Ended | BaseException] = ()
     unborn: BaseException | None = None
 
 
@@ -273,7 +273,7 @@ class ScriptedEngine:
             case MakePlan() | ReadPlan():
                 planned = Planned(skeleton=script.skeleton, keys=script.keys)
                 return self._next_of("plan", script.plans) or planned
-            case ResolveTick():
+            case ResolveTick() | CheckSensor():
                 return self._next_of("tick", script.ticks)
             case RunAssets():
                 return self._run(step)
@@ -331,11 +331,11 @@ class ScriptedEngine:
         return found
 
 
-async def _drive(world: _World, flow: AnyFlow, who: str) -> Ended | ShardEnded:
+async def _drive(world: _World, flow: AnyFlow, who: str) -> AnyEnd:
     world.bells.setdefault(who, asyncio.Queue())
     while True:
         found = await take_flow(ScriptedEngine(world, who), flow)
-        if isinstance(found, Ended | ShardEnded):
+        if isinstance(found, Ended | ShardEnded | Checked):
             return found
         world.say(who, "continue as new")
         flow = found
@@ -390,7 +390,7 @@ class Played:
         left: how many tasks the flow left behind.
     """
 
-    found: Ended | ShardEnded | BaseException
+    found: AnyEnd | BaseException
     transcript: str
     shards: Sequence[Shard]
     table: bytes
@@ -414,7 +414,7 @@ async def _play(loop: _VirtualLoop, flow: AnyFlow, script: Script) -> Played:
     loop.jumps.stuck = lambda: stuck.set_result(None)
     _schedule(loop, script, world, main)
     await asyncio.wait([main, stuck], return_when=asyncio.FIRST_COMPLETED)
-    result: Ended | ShardEnded | BaseException = asyncio.CancelledError()
+    result: AnyEnd | BaseException = asyncio.CancelledError()
     if main.done() and not main.cancelled():
         result = main.exception() or main.result()
     world.say("", f"     => {_told(result)}")
@@ -489,8 +489,8 @@ def _told(found: object) -> str:
             return found.kind
         case NotHere():
             return "not_here"
-        case Ended():
-            return f"Ended {found.status}"
+        case Ended(status=word) | Checked(outcome=word):
+            return f"{type(found).__name__} {word}"
         case ShardEnded():
             return f"ShardEnded {found.number} {_states(found.table)}"
         case BaseException():

@@ -1,4 +1,4 @@
-"""Plays of a schedule's fire: the flow and the world it meets, each under its name."""
+"""Plays of fires and looks: the flow and the world it meets, each under its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from flowstone.core.errors import BadPartition
 from flowstone.core.messages import Ended, Request
 from flowstone.core.replies import NotHere, Raised
-from flowstone.core.ticks import Resolved, Tick
+from flowstone.core.ticks import Checked, Resolved, Sense, Tick
 from flowstone.flows.table import AnyFlow
 from tests.unit.flows.scripted import Script, skeleton
 
@@ -27,6 +27,8 @@ _FOUND = Resolved(
         tick="flowstone/shop/schedule/nightly-2025-01-16T05:00:00Z",
     )
 )
+_LOOK = Sense(pipeline="shop", sensor="uploads", tick="t1")
+_SEEN = Checked(outcome="triggered", found=3, started=2)
 _LACKING = NotHere(why="no worker has it")
 _NONE = BadPartition(partition="'x'", reason="it is not one of them.")
 _REFUSED = Ended(status="failed", error=_NONE.to_data())
@@ -63,4 +65,9 @@ TICKS: dict[str, tuple[AnyFlow, Script]] = {
         replace(_WORLD, unborn=asyncio.CancelledError()),
     ),
     "tick-without-its-run": (_FIRE, replace(_WORLD, unborn=OSError("gone"))),
+    # --- a sensor that looks --------------------------------------------------------
+    "look": (_LOOK, replace(_WORLD, ticks=[_SEEN])),
+    "look-without-a-worker": (_LOOK, replace(_WORLD, ticks=[_LACKING, _SEEN])),
+    "look-continued": (_LOOK, replace(_WORLD, ticks=[_LACKING] * 2 + [_SEEN], full=2)),
+    "look-cancelled": (_LOOK, replace(_WORLD, ticks=[_LACKING] * 9, cancels=[2.2])),
 }
