@@ -37,6 +37,14 @@ from flowstone.cli.schedules import (
     resume_schedule,
     trigger_schedule,
 )
+from flowstone.cli.sensors import (
+    list_sensors,
+    pause_sensor,
+    preview_sensor,
+    resume_sensor,
+    show_ticks,
+    tick_sensor,
+)
 from flowstone.cli.show import say
 from flowstone.cli.worker import worker
 
@@ -74,6 +82,17 @@ _GROUPS = {
             "resume": resume_schedule,
             "trigger": trigger_schedule,
             "backfill": backfill_schedule,
+        },
+    ),
+    "sensors": (
+        "See and steer what starts on news.",
+        {
+            "list": list_sensors,
+            "ticks": show_ticks,
+            "tick": tick_sensor,
+            "test": preview_sensor,
+            "pause": pause_sensor,
+            "resume": resume_sensor,
         },
     ),
     "db": (

@@ -47,5 +47,5 @@ def _refusal(what: str) -> NotSupported:
     return NotSupported(
         what=f"{what}() in this process",
         instead="Temporal keeps the time: open the app with connect(). "
-        "`schedules.trigger(name, at=...)` works here too.",
+        "`schedules.trigger(name, at=...)` and `sensors.tick(name)` work here too.",
     )

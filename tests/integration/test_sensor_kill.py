@@ -24,16 +24,14 @@ def put(server: S3Server, many: int) -> None:
     """Put objects at once."""
     client = S3Access().completed(server.environment()).connect()
     bucket = server.environment()["FLOWSTONE_S3_BUCKET"]
+
+    def put_one(number: int) -> None:
+        key = f"incoming/{number:04}.txt"
+        client.put_object(Bucket=bucket, Key=key, Body=b"%d" % number)
+
     try:
         with ThreadPoolExecutor(8) as pool:
-            list(
-                pool.map(
-                    lambda n: client.put_object(
-                        Bucket=bucket, Key=f"incoming/{n:04}.txt", Body=b"%d" % n
-                    ),
-                    range(many),
-                )
-            )
+            list(pool.map(put_one, range(many)))
     finally:
         client.close()
 
@@ -45,7 +43,7 @@ async def test_500_objects_and_a_kill_are_500_runs(
     s3_server: S3Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before it records, after it has, and twice while it starts runs (SEN-07)."""
+    """Before it records, after it has, and while it starts runs (SEN-07)."""
     await asyncio.to_thread(put, s3_server, MANY)
     await asyncio.to_thread(upgrade, postgres_url)
     name = f"a-{tmp_path.name}".replace("_", "-").lower()
@@ -57,7 +55,7 @@ async def test_500_objects_and_a_kill_are_500_runs(
     }
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
-    points = ("sensor.before", "sensor.after", "deliver.before:20", "deliver.before:9")
+    points = ("sensor.before", "sensor.after", "deliver.before:20")
     async with make_app(name, "incoming/").connect() as stone:
         await stone.schedules.apply()
         for point in points:
@@ -80,7 +78,7 @@ async def test_500_objects_and_a_kill_are_500_runs(
         ticks = await stone.sensors.ticks("arrivals", limit=500)
 
     keys = query(postgres_url, "SELECT key FROM flowstone_runs")
-    assert sorted(str(k) for (k,) in keys) == sorted(f"'{n:04}'" for n in range(MANY))
+    assert sorted(str(k) for (k,) in keys) == [f"{n:04}" for n in range(MANY)]
     made = query(
         postgres_url, "SELECT key, count(*) FROM flowstone_versions GROUP BY 1"
     )

@@ -16,10 +16,13 @@ import pyarrow as pa
 from flowstone import (
     Context,
     Flowstone,
+    Found,
     Pipeline,
     Schedule,
+    Sensor,
     Signal,
     Skip,
+    Trigger,
     asset,
     daily,
     one_of,
@@ -88,6 +91,21 @@ def answered(ctx: Context) -> int | Signal[int]:
     return Signal(timeout=timedelta(minutes=1))
 
 
+def arrived(cursor: int | None) -> Found:
+    """Find two days in each look."""
+    first = cursor or FIRST.day
+    days = [date(2025, 1, day) for day in (first, first + 1)]
+    return Found([Trigger(report, day) for day in days], first + 2)
+
+
+def quiet(_: object) -> Skip:
+    return Skip("it is Sunday")
+
+
+def stuck(_: object) -> Found:
+    raise ConnectionError("the source is down")
+
+
 app = Flowstone(
     "shop",
     Pipeline(raw, cleaned, report, regional, closed, picture, table, slow, answered),
@@ -99,5 +117,10 @@ app = Flowstone(
             partition=previous_day,
             name="nightly",
         )
+    ],
+    sensors=[
+        Sensor("arrivals", check=arrived),
+        Sensor("stuck", check=stuck),
+        Sensor("quiet", check=quiet),
     ],
 )
