@@ -131,6 +131,7 @@ async def _local(
                 budget=settings.budget,
             )
             try:
+                await backend.deliver()
                 yield client
             finally:
                 await backend.close()

@@ -195,9 +195,13 @@ class LocalBackend:
     async def sense(self, flow: Sense) -> Checked:
         """Have a sensor look, and start what it found."""
         found = await self.drive(flow, sense_id(flow.pipeline, flow.sensor, flow.tick))
-        while await deliver(self.toolbox, self, limit=_NEWS):
-            pass
+        await self.deliver()
         return cast("Checked", found)
+
+    async def deliver(self) -> None:
+        """Start what sensors have found, and what an earlier process has left."""
+        while self.toolbox.sensors and await deliver(self.toolbox, self, limit=_NEWS):
+            pass
 
     async def wait(self, run: RunRow) -> None:
         """Wait for a run's task."""

@@ -114,6 +114,7 @@ async def on_temporal(
         io=own.io,
         resources=own.resources,
         schedules=own.schedules,
+        sensors=own.sensors,
     )
     async with _served(app, address), app.connect(address, packs=packs) as stone:
         await module.main(stone)
