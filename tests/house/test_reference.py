@@ -29,7 +29,7 @@ from flowstone.core.messages import Status
 from flowstone.settings import Setting, Settings
 from flowstone.steps.points import POINTS
 from flowstone.testing import plugin
-from flowstone.views import Audit, Gates, Lineage, Runs, Schedules, StatusWord
+from flowstone.views import Audit, Gates, Lineage, Runs, Schedules, Sensors, StatusWord
 from tests.house.source import ROOT, modules
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -83,6 +83,7 @@ def test_every_verb_is_explained() -> None:
         "gates.": Gates,
         "audit.": Audit,
         "schedules.": Schedules,
+        "sensors.": Sensors,
         "run.": Run,
     }
 
