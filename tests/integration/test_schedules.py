@@ -354,6 +354,22 @@ async def test_an_hour_that_is_not_there_and_one_that_comes_twice(
 
 
 @pytest.mark.flowstone(app)
+async def test_a_backfill_has_both_ends(flowstone_served: Served) -> None:
+    """A fire at the very beginning is one, and so is one at the end."""
+    stone = flowstone_served.stone
+    await stone.schedules.apply()
+    first, last = (datetime(2025, 1, day, 6, tzinfo=ZURICH) for day in (8, 10))
+
+    days = await stone.schedules.backfill("report", first, last)
+    keys = await keys_of(stone, "report", 3)
+    [one] = await stone.schedules.backfill("report", first, first)
+
+    assert [t.astimezone(ZURICH).day for t in days] == [8, 9, 10]
+    assert keys == ["2025-01-08", "2025-01-09", "2025-01-10"]
+    assert one == first
+
+
+@pytest.mark.flowstone(app)
 async def test_a_backfill_through_a_schedule_is_bounded(
     flowstone_served: Served,
 ) -> None:

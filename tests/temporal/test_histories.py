@@ -40,6 +40,10 @@ def test_every_shape_is_recorded() -> None:
     for shape in ("warm", "blocked", "answered", "expired", "cancelled", "backfill"):
         assert f"0.1/{shape}.json" in recorded
         assert any(name.startswith(f"0.1/continued/{shape}") for name in recorded)
+    for shape in ("fired", "triggered", "failed", "refused", "cancelled", "look-news"):
+        assert f"0.1/clock/{shape}.json" in recorded
+    for shape in ("waited-0", "waited-8"):
+        assert f"0.1/clock-continued/{shape}.json" in recorded
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=name_of)
