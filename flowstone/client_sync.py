@@ -19,7 +19,7 @@ from flowstone.core.space import Space
 from flowstone.core.timetable import Applied, ScheduleStatus
 from flowstone.ledger.audit import AuditEntry
 from flowstone.ledger.base import Gate, RunRow
-from flowstone.ledger.sensors import SensorTick
+from flowstone.ledger.looks import SensorTick
 from flowstone.portal import Portal
 from flowstone.run import BackfillReport, Outcome, Progress, Run
 from flowstone.views import AssetStatus

@@ -15,7 +15,7 @@ from flowstone.cli.show import emit, say, table
 
 if TYPE_CHECKING:
     from flowstone.client import Client
-    from flowstone.ledger.sensors import SensorTick
+    from flowstone.ledger.looks import SensorTick
     from flowstone.views import Preview, SensorStatus
 
 __all__ = [

@@ -7,18 +7,16 @@ whoever takes a trigger that is due; a trigger is due again until it was deliver
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, cast
 
 from sqlalchemy import Connection, delete, select, update
 
-from flowstone.core.events import Event
 from flowstone.ledger.audit import write_audit
 from flowstone.ledger.base import RunRow
 from flowstone.ledger.database import Database, again
+from flowstone.ledger.looks import News, SensorRow, SensorTick, row_of, tick_of
 from flowstone.ledger.rows import dump, event_row, run_of, run_row
 from flowstone.ledger.schema import (
     events,
@@ -29,7 +27,7 @@ from flowstone.ledger.schema import (
 )
 from flowstone.ledger.turn import Turn
 
-__all__ = ["News", "SensorRow", "SensorTick", "Sensors"]
+__all__ = ["Sensors"]
 
 _LEASE = timedelta(seconds=30)
 """For how long whoever takes a trigger has it to himself."""
@@ -37,64 +35,6 @@ _KEPT = 500
 """How many ticks of a sensor are kept."""
 _SHOWN = 1_000
 """How many runs of a tick are named."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensorRow:
-    """How a sensor stands.
-
-    Attributes:
-        cursor: what its check gave the last time.
-        number: how often the cursor has moved.
-        failures: how many looks have failed in a row.
-        error: why the last one has.
-        due_at: until when it is put off.
-        now: the database's time when this was read.
-    """
-
-    cursor: Any = None
-    number: int = 0
-    failures: int = 0
-    error: str = ""
-    due_at: datetime | None = None
-    now: datetime | None = None
-
-    @property
-    def put_off(self) -> bool:
-        """Whether earlier failures have it wait."""
-        return bool(self.due_at and self.now and self.due_at > self.now)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensorTick:
-    """One look of a sensor.
-
-    Attributes:
-        id: what it is known by.
-        outcome: `triggered`, `nothing`, `skipped`, `put_off`, `overtaken` or `failed`.
-        why: why it skipped, was put off or has failed.
-        found: how many pieces of news its check gave.
-        started: how many of them were new.
-        runs: the runs that those have; where there are many, the first.
-    """
-
-    id: str
-    sensor: str
-    at: datetime | None = None
-    outcome: str = ""
-    why: str = ""
-    found: int = 0
-    started: int = 0
-    runs: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """A piece of news, and the run that is to be made of it."""
-
-    id: str
-    run: RunRow
-    event: Event
 
 
 class Sensors:
@@ -116,7 +56,7 @@ class Sensors:
         with self._database.reading() as conn:
             now = self._dialect.clock(conn)
             row = conn.execute(query).mappings().first()
-        return SensorRow(now=now) if row is None else _row(row, now)
+        return SensorRow(now=now) if row is None else row_of(row, now)
 
     def record(
         self,
@@ -198,7 +138,7 @@ class Sensors:
     def _known(self, conn: Connection, tick: str) -> SensorTick | None:
         query = select(sensor_ticks).where(sensor_ticks.c.id == tick)
         row = conn.execute(query).mappings().first()
-        return None if row is None else _tick(row, _runs_of(conn, tick))
+        return None if row is None else tick_of(row, _runs_of(conn, tick))
 
     def _ensure(self, turn: Turn, sensor: str) -> None:
         row = {
@@ -279,7 +219,7 @@ class Sensors:
         }
         turn.dialect.insert(turn.conn, sensor_ticks, [row])
         _forget_old(turn, tick.sensor)
-        return _tick(row, _runs_of(turn.conn, tick.id) if started else [])
+        return tick_of(row, _runs_of(turn.conn, tick.id) if started else [])
 
     # --- delivering -----------------------------------------------------------------
 
@@ -346,7 +286,9 @@ class Sensors:
         with self._database.reading() as conn:
             rows = list(conn.execute(query).mappings())
             return [
-                _tick(row, _runs_of(conn, row["id"], _SHOWN) if row["started"] else [])
+                tick_of(
+                    row, _runs_of(conn, row["id"], _SHOWN) if row["started"] else []
+                )
                 for row in rows
             ]
 
@@ -363,23 +305,6 @@ def _of(pipeline: str, sensor: str) -> Any:
 
 def _due(pipeline: str, at: Any) -> Any:
     return (triggers.c.pipeline == pipeline) & (triggers.c.due_at <= at)
-
-
-def _row(row: Mapping[Any, Any], now: datetime) -> SensorRow:
-    return SensorRow(
-        cursor=json.loads(row["cursor"]),
-        number=row["number"],
-        failures=row["failures"],
-        error=row["error"],
-        due_at=row["due_at"],
-        now=now,
-    )
-
-
-def _tick(row: Mapping[Any, Any], started: Sequence[str]) -> SensorTick:
-    names = ("id", "sensor", "at", "outcome", "why", "found", "started")
-    facts = {name: row[name] for name in names}
-    return SensorTick(**facts, runs=started)
 
 
 def _runs_of(conn: Connection, tick: str, limit: int | None = None) -> list[str]:

@@ -18,7 +18,7 @@ from flowstone.core.ticks import Checked, CheckSensor
 from flowstone.ledger.asked import request_hash
 from flowstone.ledger.base import RunRow
 from flowstone.ledger.ids import new_id
-from flowstone.ledger.sensors import News, SensorTick
+from flowstone.ledger.looks import News, SensorTick
 from flowstone.steps.invoke import told
 from flowstone.steps.points import reach
 from flowstone.steps.toolbox import Call, Toolbox

@@ -14,7 +14,7 @@ from flowstone.core.ticks import Sense
 from flowstone.core.timetable import Placed
 from flowstone.engines.ports import Backend
 from flowstone.ledger.ids import new_id
-from flowstone.ledger.sensors import SensorTick
+from flowstone.ledger.looks import SensorTick
 from flowstone.steps.sensors import look
 from flowstone.steps.toolbox import Toolbox
 

@@ -10,8 +10,8 @@ from flowstone.core.events import SensorTriggered
 from flowstone.core.messages import Request
 from flowstone.ledger.base import RunRow
 from flowstone.ledger.ids import new_id
+from flowstone.ledger.looks import News, SensorTick
 from flowstone.ledger.schema import runs, sensor_ticks, triggers
-from flowstone.ledger.sensors import News, SensorTick
 from tests.conformance.ledger_suite import APP, Book, at_once
 
 MINUTE = timedelta(minutes=1)
