@@ -36,10 +36,13 @@ async def keep(
     listed = temporal.list_workflows(f"WorkflowId = {workflow!r}")
     found = sorted([w async for w in listed], key=lambda w: w.start_time)
     for number, execution in enumerate(found):
+        suffix = f"-{number}" if len(found) > 1 else ""
+        target = folder / f"{name}{suffix}.json"
+        if target.exists():
+            continue
         handle = temporal.get_workflow_handle(workflow, run_id=execution.run_id)
         history = await handle.fetch_history()
-        suffix = f"-{number}" if len(found) > 1 else ""
-        (folder / f"{name}{suffix}.json").write_text(_portable(history.to_json()))
+        target.write_text(_portable(history.to_json()))
         print(f"{name}{suffix}: {len(history.events)} events")
 
 
@@ -68,12 +71,39 @@ async def served() -> AsyncGenerator[tuple[Client, TemporalClient]]:
 
 
 class Recorder:
-    """Runs shapes and keeps their histories in a folder."""
+    """Runs shapes and keeps their histories in a folder; those there are stay."""
 
     def __init__(self, stone: Client, temporal: TemporalClient, folder: Path) -> None:
         self._stone = stone
         self._temporal = temporal
         self._folder = folder
+
+    async def record_waits(self) -> None:
+        """Record what waits for a decision, and what goes on at a deadline."""
+        stone, approvals = self._stone, self._stone.approvals
+        run = await stone.materialize_all("reads_review", "w1")
+        await approvals.approve(await self._asked())
+        await self.keep("approved", run, "succeeded")
+        run = await stone.materialize_all("reads_review", "w2")
+        await approvals.reject(await self._asked(), reason="too few")
+        await self.keep("rejected", run, "failed")
+        run = await stone.materialize_all("reads_review", "w3")
+        first = await self._asked()
+        await approvals.escalate(first, to="the board")
+        await (await stone.materialize("rows", "w3", policy="always")).wait()
+        await approvals.recompute(first)
+        await approvals.approve(await self._asked(but=first), edits=9)
+        await self.keep("recomputed", run, "succeeded")
+        for name in ("escalated", "extended", "rerun"):
+            run = await stone.materialize_all(name, "w4")
+            await self.keep(name, run, "failed")
+
+    async def _asked(self, but: str = "") -> str:
+        while True:
+            found = await self._stone.approvals.list()
+            if found and found[0].id != but:
+                return found[0].id
+            await asyncio.sleep(0.1)
 
     async def keep(self, name: str, run: Run[object], status: str) -> None:
         """Wait for a run, and keep its workflow's histories."""
@@ -134,7 +164,10 @@ class Recorder:
 async def record(folder: Path) -> None:
     """Record every shape into a folder."""
     async with served() as (stone, temporal):
-        await Recorder(stone, temporal, folder).record()
+        recorder = Recorder(stone, temporal, folder)
+        await recorder.record_waits()
+        if not (folder / "cold.json").exists():
+            await recorder.record()
 
 
 def main() -> None:

@@ -24,8 +24,10 @@ from flowstone.starting import Starter
 from flowstone.steps.shelf import stored_of
 from flowstone.steps.toolbox import Toolbox
 from flowstone.views import (
+    Approvals,
     AssetStatus,
     Audit,
+    Bell,
     Gates,
     Lineage,
     Runs,
@@ -44,9 +46,9 @@ Suspended: TypeAlias = Approval[T] | Signal[T] | Skip | Snooze
 class Client:
     """What one may ask of an app; had from `app.local()` or `app.connect()`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `schedules`, `sensors`,
-    `audit`, and `telemetry`, whose handlers are told of what this client's own process
-    does.
+    Its nouns hold their verbs: `runs`, `lineage`, `approvals`, `gates`, `schedules`,
+    `sensors`, `audit`, and `telemetry`, whose handlers are told of what this client's
+    own process does.
 
     Args:
         toolbox: the app's assets and infrastructure.
@@ -73,7 +75,9 @@ class Client:
         )
         self._stack = AsyncExitStack()
         self.lineage = Lineage(toolbox)
-        self.gates = Gates(toolbox, backend, actor)
+        bell = Bell(toolbox, backend)
+        self.approvals = Approvals(toolbox, bell, actor)
+        self.gates = Gates(toolbox, bell, actor)
         self.audit = Audit(toolbox)
         self.runs = Runs(toolbox, self._run_of)
         self.schedules = Schedules(
@@ -361,11 +365,6 @@ class Client:
     async def plan(self, *_: object, **__: object) -> object:
         """Refuse: plans as an answer are not built yet."""
         raise NotSupported(what="plan(...)")
-
-    @property
-    def approvals(self) -> object:
-        """Refuse: approvals are not built yet."""
-        raise NotSupported(what="approvals")
 
     async def health(self) -> Health:
         """Ask all that the app runs on how it is, from this process.

@@ -23,6 +23,7 @@ from flowstone.ledger.looks import SensorTick
 from flowstone.portal import Portal
 from flowstone.run import BackfillReport, Outcome, Progress, Run
 from flowstone.views import AssetStatus
+from flowstone.views.approvals import ApprovalEntry, Approvals
 from flowstone.views.audit import Audit
 from flowstone.views.gates import Gates
 from flowstone.views.lineage import Lineage, LineageEntry
@@ -31,6 +32,7 @@ from flowstone.views.schedules import Schedules
 from flowstone.views.sensors import Preview, Sensors, SensorStatus
 
 __all__ = [
+    "SyncApprovals",
     "SyncAudit",
     "SyncClient",
     "SyncGates",
@@ -50,15 +52,16 @@ class SyncClient:
 
     `Client` without `await`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `gates`, `schedules`, `sensors`,
-    `audit`, and `telemetry`, whose handlers are told of what this client's own process
-    does.
+    Its nouns hold their verbs: `runs`, `lineage`, `approvals`, `gates`, `schedules`,
+    `sensors`, `audit`, and `telemetry`, whose handlers are told of what this client's
+    own process does.
     """
 
     def __init__(self, portal: Portal, client: Client) -> None:
         self._portal = portal
         self._client = client
         self.lineage = SyncLineage(portal, client.lineage)
+        self.approvals = SyncApprovals(portal, client.approvals)
         self.gates = SyncGates(portal, client.gates)
         self.audit = SyncAudit(portal, client.audit)
         self.runs = SyncRuns(portal, client.runs)
@@ -308,11 +311,6 @@ class SyncClient:
         """Refuse: plans as an answer are not built yet."""
         return self._portal.call(self._client.plan(*_, **__))
 
-    @property
-    def approvals(self) -> object:
-        """Refuse: approvals are not built yet."""
-        return self._client.approvals
-
     def health(self) -> Health:
         """Ask all that the app runs on how it is, from this process.
 
@@ -496,6 +494,92 @@ class SyncLineage:
     def why(self, *_: object, **__: object) -> object:
         """Refuse: explanations are not built yet."""
         return self._portal.call(self._lineage.why(*_, **__))
+
+
+class SyncApprovals:
+    """Values that wait for somebody's decision.
+
+    `Approvals` without `await`.
+    """
+
+    def __init__(self, portal: Portal, approvals: Approvals) -> None:
+        self._portal = portal
+        self._approvals = approvals
+
+    def list(
+        self, *, asset: AnyAsset | str | None = None, limit: int = 1000
+    ) -> list[ApprovalEntry]:
+        """Give what waits for a decision, the oldest first.
+
+        Args:
+            asset: only of this one.
+            limit: how many at most.
+        """
+        return self._portal.call(self._approvals.list(asset=asset, limit=limit))
+
+    def get(self, id: str) -> ApprovalEntry:
+        """Give an approval, whether it waits or not.
+
+        Raises:
+            UnknownGate: there is none of this id.
+            OutOfDate: its asset was made again since, and waits under another id.
+        """
+        return self._portal.call(self._approvals.get(id))
+
+    def approve(
+        self, id: str, *, comment: str = "", edits: object = None
+    ) -> ApprovalEntry:
+        """Have the value published, as it is or with edits.
+
+        Args:
+            id: the approval's.
+            comment: what to say with it.
+            edits: the value to publish in its place, of the asset's type; `None`
+                leaves it as it is.
+
+        Raises:
+            UnknownGate: there is none of this id.
+            AlreadyDecided: somebody was first; the error names the winner.
+            OutOfDate: what it was made from has been replaced since.
+            RunClosed: its run has ended.
+            CodecError: the edits are not of the asset's type.
+        """
+        return self._portal.call(
+            self._approvals.approve(id, comment=comment, edits=edits)
+        )
+
+    def reject(self, id: str, *, reason: str = "") -> ApprovalEntry:
+        """Have its asset fail, and what needs it not be made.
+
+        Raises:
+            UnknownGate: there is none of this id.
+            AlreadyDecided: somebody was first; the error names the winner.
+            OutOfDate: what it was made from has been replaced since.
+            RunClosed: its run has ended.
+        """
+        return self._portal.call(self._approvals.reject(id, reason=reason))
+
+    def recompute(self, id: str) -> ApprovalEntry:
+        """Have its asset made again, from what its inputs are now.
+
+        It is asked for anew then, under another id.
+
+        Raises:
+            UnknownGate: there is none of this id.
+            AlreadyDecided: somebody was first; the error names the winner.
+            RunClosed: its run has ended.
+        """
+        return self._portal.call(self._approvals.recompute(id))
+
+    def escalate(self, id: str, *, to: str) -> ApprovalEntry:
+        """Have somebody else asked, with a new deadline of the same length.
+
+        Raises:
+            UnknownGate: there is none of this id.
+            AlreadyDecided: somebody has decided; the error names the winner.
+            RunClosed: its run has ended.
+        """
+        return self._portal.call(self._approvals.escalate(id, to=to))
 
 
 class SyncGates:

@@ -157,7 +157,7 @@ class Run(Generic[T_co]):
             run_id=self.id,
             status=row.status,
             error=row.error or _why(row),
-            progress=await self.progress(),
+            progress=await asyncio.to_thread(patiently, self._progress, row),
             started_at=row.started_at,
             ended_at=row.ended_at,
         )
@@ -284,8 +284,11 @@ class Run(Generic[T_co]):
         """Count its cells."""
         return await asyncio.to_thread(patiently, self._progress)
 
-    def _progress(self) -> Progress:
-        job = self._toolbox.job(self.id)
+    def _progress(self, ended: RunRow | None = None) -> Progress:
+        if ended is None:
+            job = self._toolbox.job(self.id)
+        else:
+            job = self._toolbox.job_of(ended)
         runs = self._toolbox.ledger.runs
         if job is None:
             return Progress(note=runs.last_note(self.id))
@@ -303,8 +306,8 @@ class Run(Generic[T_co]):
             failed=counts.get(State.FAILED, 0) + counts.get(State.BLOCKED, 0),
             cancelled=counts.get(State.CANCELLED, 0),
             waiting=counts.get(State.WAITING, 0),
-            running=runs.running(self.id),
-            note=runs.last_note(self.id),
+            running=0 if ended else runs.running(self.id),
+            note="" if ended else runs.last_note(self.id),
         )
 
     async def events(self) -> list[Event]:

@@ -13,6 +13,7 @@ from temporalio.client import Client
 
 from flowstone.app import Flowstone
 from flowstone.core.errors import ConfigurationError
+from flowstone.engines.temporal.moving import version_of
 from flowstone.engines.temporal.worker import WorkerOptions, serve
 from flowstone.opening import At, close_toolbox, reach
 from flowstone.probes import Readiness, probed
@@ -64,6 +65,7 @@ async def serve_app(
     drain: timedelta | None = None,
     sweep_seconds: float | None = None,
     health_port: int | None = None,
+    build: str | None = None,
     on_started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve an app until SIGTERM or SIGINT; a second signal ends it at once.
@@ -78,6 +80,7 @@ async def serve_app(
         slots: how many packs run at once.
         drain: how long packs may go on after the signal.
         sweep_seconds: how often runs that nobody serves are looked for.
+        build: the worker's version; without one it has none.
         health_port: where `/healthz` and `/readyz` are answered, if anywhere.
         on_started: called when it polls.
 
@@ -92,6 +95,9 @@ async def serve_app(
             slots=slots or settings.worker_slots,
             drain=settings.worker_drain if drain is None else drain,
             sweep_seconds=sweep_seconds or settings.worker_sweep.total_seconds(),
+            version=version_of(
+                app.name, settings.worker_deployment, build or settings.worker_build
+            ),
         )
         port = settings.worker_health_port if health_port is None else health_port
         await _serve(toolbox, client, options, port, on_started)

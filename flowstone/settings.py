@@ -178,6 +178,8 @@ class Settings:
     worker_drain: timedelta = timedelta(seconds=30)
     worker_sweep: timedelta = timedelta(seconds=60)
     worker_health_port: int | None = None
+    worker_deployment: str | None = None
+    worker_build: str | None = None
     app: str | None = None
 
     @staticmethod
@@ -295,6 +297,12 @@ _ALL: Mapping[str, _How] = {
         "FLOWSTONE_WORKER_HEALTH_PORT",
         "where /healthz and /readyz are answered",
         read=_number(0, 65_535, "a port"),
+    ),
+    "worker_deployment": _How(
+        "TEMPORAL_DEPLOYMENT_NAME", "the worker's deployment; by default of its app"
+    ),
+    "worker_build": _How(
+        "TEMPORAL_WORKER_BUILD_ID", "the worker's version; without one it has none"
     ),
     "app": _How("FLOWSTONE_APP", "the app, where the line does not say it"),
     "s3_endpoint": _How("FLOWSTONE_S3_ENDPOINT", "an S3 that is not that of AWS"),

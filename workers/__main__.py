@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--profile", help="of Temporal's configuration file")
     parser.add_argument("--slots", type=int, help="packs at once")
     parser.add_argument("--health-port", type=int, help="where probes are answered")
+    parser.add_argument("--build-id", help="the version, for Worker Versioning")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
@@ -32,6 +33,7 @@ def main() -> int:
                 profile=given.profile,
                 slots=given.slots,
                 health_port=given.health_port,
+                build=given.build_id,
                 on_started=lambda: print(f"serving {given.app}", flush=True),  # noqa: T201
             )
         )

@@ -14,7 +14,6 @@ __all__ = ["LATER", "refusal"]
 
 LATER: Mapping[str, tuple[str, str]] = {
     "plan": ("Tell what would run, in which order, and why.", ""),
-    "approvals": ("List, approve and reject what waits for a decision.", ""),
     "serve": (
         "Serve the pages and the callback endpoint.",
         "Answer gates with `flowstone gates signal`.",

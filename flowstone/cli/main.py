@@ -9,6 +9,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from flowstone.cli.approvals import (
+    approve,
+    escalate,
+    list_approvals,
+    recompute,
+    reject,
+)
 from flowstone.cli.backfill import backfill
 from flowstone.cli.catalog import show_status, show_value
 from flowstone.cli.config import config
@@ -67,6 +74,16 @@ _GROUPS = {
             "upstream": show_upstream,
             "downstream": show_downstream,
             "impact": show_impact,
+        },
+    ),
+    "approvals": (
+        "See what waits for a decision, and decide.",
+        {
+            "list": list_approvals,
+            "approve": approve,
+            "reject": reject,
+            "escalate": escalate,
+            "recompute": recompute,
         },
     ),
     "gates": (

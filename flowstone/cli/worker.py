@@ -49,6 +49,16 @@ Sweep = Annotated[
         show_default=False,
     ),
 ]
+BuildId = Annotated[
+    str | None,
+    typer.Option(
+        "--build-id",
+        metavar="VERSION",
+        help="The worker's version, for Temporal's Worker Versioning; by default "
+        "TEMPORAL_WORKER_BUILD_ID, or none.",
+        show_default=False,
+    ),
+]
 HealthPort = Annotated[
     int | None,
     typer.Option(
@@ -71,6 +81,7 @@ def worker(
     drain: Drain = None,
     sweep_seconds: Sweep = None,
     health_port: HealthPort = None,
+    build_id: BuildId = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve an app's runs until SIGTERM or Ctrl-C; a second one ends it at once."""
@@ -98,6 +109,7 @@ def worker(
                 drain=given,
                 sweep_seconds=sweep_seconds,
                 health_port=health_port,
+                build=build_id,
                 on_started=started,
             )
         )

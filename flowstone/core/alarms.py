@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["Alarms", "to_millis"]
+__all__ = ["Alarms", "from_millis", "to_millis"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLI = timedelta(milliseconds=1)
@@ -32,7 +32,7 @@ class Alarms:
         while self._heap:
             millis, number = self._heap[0]
             if self._at.get(number) == millis:
-                return _EPOCH + millis * _MILLI
+                return from_millis(millis)
             heapq.heappop(self._heap)
         return None
 
@@ -69,6 +69,11 @@ class Alarms:
     def _set(self, number: int, millis: int) -> None:
         self._at[number] = millis
         heapq.heappush(self._heap, (millis, number))
+
+
+def from_millis(millis: int) -> datetime:
+    """Give the instant of so many milliseconds since 1970."""
+    return _EPOCH + millis * _MILLI
 
 
 def to_millis(moment: datetime) -> int:

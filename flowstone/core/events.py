@@ -8,6 +8,10 @@ flowstone.materialization.start MaterializationStarted        .stop  Materializa
 flowstone.signal_gate.create    GateOpened           .signal   GateAnswered
                       .timeout  GateExpired          .cancel   GateCancelled
                .timeout_retry   GateExtended
+flowstone.checkpoint.requested  ApprovalRequested             .approved  ApprovalGranted
+                     .rejected  ApprovalDenied                .timeout   ApprovalExpired
+                     .reminder  ApprovalReminded              .escalated ApprovalEscalated
+                   .recomputed  ApprovalRecomputed            .cancel    ApprovalCancelled
 flowstone.io.load.start         LoadStarted          flowstone.io.load.stop    LoadStopped
 flowstone.io.store.start        StoreStarted         flowstone.io.store.stop   StoreStopped
 flowstone.schedule.fire         ScheduleFired        flowstone.schedule.error   ScheduleFailed
@@ -21,16 +25,33 @@ flowstone.error                 ErrorOccurred
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from datetime import datetime
+from dataclasses import dataclass, fields
 from typing import Any
 
-from flowstone.core.partition import NONE
+from flowstone.core.approval_events import (
+    ApprovalCancelled,
+    ApprovalDenied,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalGranted,
+    ApprovalRecomputed,
+    ApprovalReminded,
+    ApprovalRequested,
+)
+from flowstone.core.event import COMMON, Event
 
 __all__ = [
     "KINDS",
     "RUN_STARTS",
     "RUN_STOPS",
+    "ApprovalCancelled",
+    "ApprovalDenied",
+    "ApprovalEscalated",
+    "ApprovalExpired",
+    "ApprovalGranted",
+    "ApprovalRecomputed",
+    "ApprovalReminded",
+    "ApprovalRequested",
     "BackfillStarted",
     "BackfillStopped",
     "ErrorOccurred",
@@ -57,41 +78,6 @@ __all__ = [
     "StoreStopped",
     "of_kind",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened; of this class itself where another release wrote it.
-
-    Attributes:
-        name: the dotted name.
-        asset: the asset it is about; of a run, its target.
-        key: the text of the partition's key; `-` where there is none.
-        run: the run.
-        outcome: one word for how it ended.
-        at: when it happened, by the clock of whoever saw it.
-        extra: facts that this release has no field for.
-    """
-
-    name: str
-    asset: str
-    key: str = NONE.text
-    run: str = ""
-    outcome: str = ""
-    at: datetime | None = None
-    extra: Mapping[str, object] = field(
-        default_factory=dict[str, object], hash=False, repr=False
-    )
-
-    @property
-    def data(self) -> dict[str, object]:
-        """What is particular to its kind, as far as it is known."""
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        known = {k: v for k, v in own.items() if k not in _COMMON and v is not None}
-        return {**self.extra, **known}
-
-
-_COMMON = frozenset(f.name for f in fields(Event))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +184,7 @@ class GateExpired(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateExtended(Event):
-    """A gate whose deadline has passed is waited at once more."""
+    """A gate whose deadline has passed is waited at once more; `outcome` says how."""
 
     name: str = "flowstone.signal_gate.timeout_retry"
     gate: str | None = None
@@ -337,6 +323,14 @@ _KINDS: tuple[type[Event], ...] = (
     GateExpired,
     GateExtended,
     GateCancelled,
+    ApprovalRequested,
+    ApprovalGranted,
+    ApprovalDenied,
+    ApprovalExpired,
+    ApprovalReminded,
+    ApprovalEscalated,
+    ApprovalRecomputed,
+    ApprovalCancelled,
     LoadStarted,
     LoadStopped,
     StoreStarted,
@@ -369,7 +363,7 @@ def of_kind(event: Event) -> Event:
     kind = KINDS.get(event.name)
     if kind is None:
         return event
-    own = {f.name for f in fields(kind)} - _COMMON
+    own = {f.name for f in fields(kind)} - COMMON
     facts: dict[str, Any] = {k: v for k, v in event.data.items() if k in own}
     return kind(
         asset=event.asset,

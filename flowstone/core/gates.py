@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from flowstone.core.alarms import Alarms
+from flowstone.core.alarms import Alarms, to_millis
 from flowstone.core.replies import Held
 
 __all__ = ["Gates"]
@@ -22,6 +22,7 @@ class Gates:
         self._gates: dict[int, str] = {}
         self._cells: dict[str, int] = {}
         self._deadlines = Alarms()
+        self._instants: dict[int, int] = {}
         self._rung: set[int] = set()
         self._late: set[int] = set()
         self._early: set[str] = set()
@@ -40,6 +41,7 @@ class Gates:
         self._cells[held.gate] = number
         if held.deadline is not None:
             self._deadlines.set(number, held.deadline)
+            self._instants[number] = to_millis(held.deadline)
         if rung:
             self._rung.add(number)
 
@@ -53,8 +55,13 @@ class Gates:
         if gate is not None and self._cells.get(gate) == number:
             del self._cells[gate]
         self._deadlines.drop(number)
+        self._instants.pop(number, None)
         self._rung.discard(number)
         self._late.discard(number)
+
+    def instant(self, number: int) -> int:
+        """Give the instant, in milliseconds, at which a cell's gate is asked."""
+        return self._instants[number]
 
     def ring(self, gate: str, *, listen: bool) -> None:
         """Take in a bell; keep one for a gate that may yet be told of."""

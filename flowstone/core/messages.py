@@ -22,6 +22,7 @@ __all__ = [
     "Cell",
     "EndRun",
     "Ended",
+    "First",
     "Flow",
     "MakePlan",
     "Materialize",
@@ -114,13 +115,19 @@ class Carried:
 class Flow(Generic[R_co]):
     """Something that a workflow does, and what it answers."""
 
+    moved: bool = False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Materialize(Flow["Ended"]):
-    """Make one asset at one key, alone or with all upstream."""
+    """Make one asset at one key, alone or with all upstream.
+
+    `moved` tells that it goes on with another version of the worker.
+    """
 
     request: Request
     carried: Carried | None = None
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,7 @@ class Backfill(Flow["Ended"]):
 
     request: Request
     carried: Carried | None = None
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +151,7 @@ class Shard(Flow["ShardEnded"]):
         parallel: how many of its packs run at once.
         common: the states of the nodes that are made once for all keys.
         carried: the table, where it continues as new.
+        moved: whether it goes on with another version of the worker.
     """
 
     request: Request
@@ -152,6 +161,7 @@ class Shard(Flow["ShardEnded"]):
     parallel: int
     common: str
     carried: Carried | None = None
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,17 +181,29 @@ class Step(Generic[R_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakePlan(Step["Planned | NotHere | Ended"]):
-    """Write the run's plan; `again`: the worker asked before lacked the asset."""
+    """Write the run's plan.
+
+    Attributes:
+        request: what was asked for.
+        again: whether the worker that was asked before lacked the asset.
+        along: whether all of it may be made at once, where that is known to be short.
+    """
 
     request: Request
     again: bool = False
+    along: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPlan(Step["Planned"]):
-    """Read the plan again, after continuing as new or in a child."""
+    """Read the plan again, after continuing as new or in a child.
+
+    `adopt` has it planned anew with the code of the worker that is asked, where that
+    has the same graph: the run has moved to it.
+    """
 
     run: str
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,12 +230,19 @@ class RunAssets(Step["PackReply"]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleGates(Step["PackReply"]):
-    """Ask how the gates of cells stand; make the values of those that are answered."""
+    """Ask how the gates of cells stand; make the values of those that are answered.
+
+    Attributes:
+        expired: whether it is asked since the instants of these gates have come.
+        instants: those instants, one for each cell, in milliseconds since 1970: what a
+            gate does at one of them it does once, however often it is asked.
+    """
 
     run: str
     dispatch: int
     cells: Sequence[Cell]
     expired: bool = False
+    instants: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,12 +261,27 @@ class EndRun(Step["Ended"]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """A pack that was run along with the plan: the numbers of its cells, and how."""
+
+    cells: Sequence[int]
+    reply: PackReply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan is written; `keys` is how many keys the run has."""
+    """A plan is written.
+
+    Attributes:
+        skeleton: what its flow needs to know of it.
+        keys: how many keys the run has.
+        first: what was made along with it.
+    """
 
     skeleton: Skeleton
     keys: int = 1
     kind: Literal["planned"] = "planned"
+    first: First | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ class Order:
         cells: the cells' numbers in the table.
         dispatch: its number, growing within a workflow.
         gates: whether the cells' gates are asked, rather than the cells run.
-        expired: whether those gates are past their deadline.
+        expired: whether those gates are asked since an instant of theirs has come.
+        instants: that of each, in milliseconds.
         last: whether nothing else is left to do, or to write down.
         again: whether the worker that was asked before lacked one of the assets.
     """
@@ -24,5 +25,6 @@ class Order:
     dispatch: int
     gates: bool = False
     expired: bool = False
+    instants: tuple[int, ...] = ()
     last: bool = False
     again: bool = False

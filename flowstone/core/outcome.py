@@ -12,19 +12,66 @@ __all__ = ["Approval", "Cancelled", "Fatal", "RetryAfter", "Signal", "Skip", "Sn
 T = TypeVar("T")
 
 GateTimeout = Literal["fail", "cancel", "extend", "rerun"]
+ApprovalTimeout = Literal["reject", "approve", "escalate"]
 
 
 # Without slots: a frozen class that has them cannot be called as `Signal[int](...)`.
 @dataclass(frozen=True)
 class Approval(Generic[T]):
-    """Hold a value back until somebody has decided on it."""
+    """Hold a value back until somebody has decided on it.
+
+    It is stored, and nobody reads it: `stone.approvals` lists it, and approves it (as
+    it is, or with edits) or rejects it. Rejected, the asset fails.
+
+    Attributes:
+        value: what is to be decided on.
+        message: what the one who decides should know.
+        timeout: how long to wait; `None` waits for ever.
+        on_timeout: what happens at the deadline.
+        escalate_to: who is asked then, once more for as long, before it is rejected.
+        remind: when to remind, counted from the opening; each is an event.
+    """
 
     value: T
     message: str = ""
     timeout: timedelta | None = None
-    on_timeout: Literal["reject", "approve", "escalate"] = "reject"
+    on_timeout: ApprovalTimeout = "reject"
     escalate_to: str | None = None
     remind: Sequence[timedelta] = ()
+
+    def __post_init__(self) -> None:
+        # The message is looked at when it is asked: a test may compare it with ANY.
+        if self.timeout is not None:
+            _check_wait("Approval(timeout=...)", self.timeout)
+        _check_word("Approval", self.on_timeout, ApprovalTimeout)
+        if self.on_timeout != "reject" and self.timeout is None:
+            message = f"Approval(on_timeout={self.on_timeout!r}) needs a timeout="
+            raise ValueError(message)
+        self._check_escalation()
+        self._check_reminders()
+
+    def _check_escalation(self) -> None:
+        if self.escalate_to is not None:
+            _check("Approval(escalate_to=...)", self.escalate_to, str)
+        if (self.on_timeout == "escalate") != bool(self.escalate_to):
+            message = (
+                "Approval(on_timeout='escalate') and escalate_to= go together; give "
+                "both, or neither"
+            )
+            raise ValueError(message)
+
+    def _check_reminders(self) -> None:
+        if isinstance(self.remind, timedelta):
+            message = "Approval(remind=...) takes several; write remind=[...]"
+            raise TypeError(message)
+        for delay in self.remind:
+            _check_wait("Approval(remind=...)", delay)
+            if self.timeout is not None and delay >= self.timeout:
+                message = (
+                    f"Approval(remind=...) of {delay} is not before the deadline, "
+                    f"after {self.timeout}"
+                )
+                raise ValueError(message)
 
 
 @dataclass(frozen=True)
@@ -38,18 +85,21 @@ class Signal(Generic[T]):
         timeout: how long to wait; `None` waits for ever.
         key: the outside world's own id for the answer.
         on_timeout: what happens at the deadline where there is no `.on_timeout`.
+        extensions: how often `"extend"` and `"rerun"` wait once more.
     """
 
     timeout: timedelta | None = None
     key: str | None = None
     on_timeout: GateTimeout = "fail"
+    extensions: int = 3
 
     def __post_init__(self) -> None:
         if self.timeout is not None:
             _check_span("Signal(timeout=...)", self.timeout)
-        if self.on_timeout not in get_args(GateTimeout):
+        _check_word("Signal", self.on_timeout, GateTimeout)
+        if type(self.extensions) is not int or self.extensions < 0:
             message = (
-                f"Signal(on_timeout={self.on_timeout!r}) is none of those there are"
+                f"Signal(extensions=...) counts them from 0, not {self.extensions!r}"
             )
             raise ValueError(message)
 
@@ -108,6 +158,20 @@ def _check_span(what: str, given: timedelta) -> None:
     _check(what, given, timedelta)
     if given > _LONGEST:
         message = f"{what} takes at most a hundred years, not {given}"
+        raise ValueError(message)
+
+
+def _check_wait(what: str, given: timedelta) -> None:
+    _check_span(what, given)
+    if given <= timedelta(0):
+        message = f"{what} takes a time that is still to pass, not {given}"
+        raise ValueError(message)
+
+
+def _check_word(noun: str, given: str, words: object) -> None:
+    if given not in get_args(words):
+        known = ", ".join(repr(word) for word in get_args(words))
+        message = f"{noun}(on_timeout={given!r}) is none of {known}"
         raise ValueError(message)
 
 

@@ -77,12 +77,18 @@ class Snoozed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A gate is open; `answered` tells that its answer is there already."""
+    """A gate is open; `answered` tells that its answer is there already.
+
+    Attributes:
+        deadline: when to ask the gate next, by itself: at a reminder, or at the end.
+        waits_for: whom or what for, where it is not simply a signal.
+    """
 
     gate: str
     deadline: datetime | None = None
     answered: bool = False
     kind: Literal["held"] = "held"
+    waits_for: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ _WORDS = {
     State.RUNNING: "running",
     State.SLEEPING: "asleep",
     State.BUSY: "made by another run",
-    State.WAITING: "waits for a signal",
+    State.WAITING: "waits for an answer",
     State.MADE: "made",
     State.REUSED: "there already",
     State.BYPASSED: "skipped",

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from flowstone.core.alarms import Alarms
+from flowstone.core.asking import ABSENT_LONGEST, Asking
 from flowstone.core.board import Board, judge
 from flowstone.core.compact import lengthen, shorten
 from flowstone.core.gates import Gates
@@ -34,12 +35,10 @@ from flowstone.core.replies import (
     Snoozed,
     Superseded,
 )
-from flowstone.core.table import State, read_table, write_table
+from flowstone.core.table import State, first_table, read_table, write_table
 
 __all__ = ["RunState"]
 
-_BUSY_FIRST, _BUSY_LONGEST = 5_000, 600_000
-_ABSENT_FIRST, _ABSENT_LONGEST = 500, 10_000
 _MOST_GATES = 500
 _ENDS: Mapping[type[object], State] = {
     Produced: State.MADE,
@@ -84,7 +83,7 @@ class RunState:
         self.count = count
         self.width = len(skeleton.names)
         self.table = (
-            _first_table(skeleton, common, count)
+            first_table(skeleton, common, count)
             if carried is None
             else read_table(carried.table)
         )
@@ -95,7 +94,7 @@ class RunState:
         self._dispatch = 0
         self._bell = 0
         self._failures: dict[int, int] = {}
-        self._asked: dict[int, int] = {}
+        self._asked = Asking()
         self._alarms = Alarms()
         self._gates = Gates()
         self._board = Board(skeleton, self.table)
@@ -160,12 +159,16 @@ class RunState:
             if len(found) < room:
                 cells = self._gates.take(self._is_at_gate, _MOST_GATES, expired=expired)
             if cells:
-                found.append(self._order(cells, gates=True, expired=expired))
+                found.append(self._gates_order(cells, expired=expired))
         for pack in self._packer.packs(self._board.ready, room - len(found)):
             # Whoever ends the run writes what its own cells came to, and no more.
             last = len(pack) == self._board.unsettled and not self._board.implied
             found.append(self._order(pack, last=last))
         return found
+
+    def begun(self, cells: Sequence[int]) -> Order:
+        """Count cells as running that a worker has not waited to be asked for."""
+        return self._order(cells, last=True)
 
     def fold(self, order: Order, replies: Sequence[Reply], now: datetime) -> None:
         """Take in what became of an order's cells."""
@@ -221,7 +224,7 @@ class RunState:
             dispatch=self._dispatch,
             due=due,
             failures=dict(sorted(self._failures.items())),
-            asked=dict(sorted(self._asked.items())),
+            asked=self._asked.write(),
             solo=sorted(self._packer.solo),
             millis=list(self._packer.millis),
         )
@@ -231,7 +234,7 @@ class RunState:
         self._dispatch = carried.dispatch
         self._alarms.read(carried.due)
         self._failures.update(carried.failures)
-        self._asked.update(carried.asked)
+        self._asked.read(carried.asked)
         self._packer.solo.update(carried.solo)
         self._packer.millis[:] = carried.millis
         for number, state in enumerate(self.table):
@@ -253,9 +256,7 @@ class RunState:
                 self._get_through(number)
                 self._sleep(number, now, millis)
             case Held():
-                self._get_through(number)
-                self._gates.hold(number, reply)
-                self.table[number] = State.WAITING
+                self._hold(number, reply)
             case Busy() | NotHere():
                 self._put_off(order, number, reply, now)
             case Missing(nodes=nodes):
@@ -295,17 +296,17 @@ class RunState:
             # It was asked within a pack, and what it waits for was not made there.
             self._reopen(number)
             return
-        times = self._asked[number] = self._asked.get(number, 0) + 1
         if isinstance(reply, NotHere):
             self.notes[number] = reply.why
-            self._sleep(number, now, _doubled(_ABSENT_FIRST, times, _ABSENT_LONGEST))
+            self._sleep(number, now, self._asked.after_absence(number))
             return
         self.notes[number] = f"run {reply.owner} is making it"
         self._packer.busy.add(number)
+        wait = self._asked.after_busy(number)
         if order.dispatch <= self._bell:
             self._reopen(number)
             return
-        self._sleep(number, now, _doubled(_BUSY_FIRST, times, _BUSY_LONGEST))
+        self._sleep(number, now, wait)
         self.table[number] = State.BUSY
 
     def _set_back(self, number: int, nodes: Sequence[int], now: datetime) -> None:
@@ -323,9 +324,16 @@ class RunState:
                     self._get_through(base + reader)
         if not self._board.left[number]:
             # Nothing of it is this table's to make: the ledger has to catch up.
-            self._sleep(number, now, _ABSENT_LONGEST)
+            self._sleep(number, now, ABSENT_LONGEST)
         else:
             self._reopen(number)
+
+    def _hold(self, number: int, held: Held) -> None:
+        self._get_through(number)
+        self._gates.hold(number, held)
+        self.table[number] = State.WAITING
+        if held.waits_for:
+            self.notes[number] = held.waits_for
 
     def _leave(self, number: int, reply: Superseded | Left) -> None:
         if isinstance(reply, Left) and reply.solo:
@@ -334,12 +342,17 @@ class RunState:
 
     # --- moving ---------------------------------------------------------------------
 
+    def _gates_order(self, cells: Sequence[int], *, expired: bool) -> Order:
+        instants = [self._gates.instant(c) for c in cells] if expired else []
+        return self._order(cells, gates=True, expired=expired, instants=instants)
+
     def _order(
         self,
         cells: Sequence[int],
         *,
         gates: bool = False,
         expired: bool = False,
+        instants: Sequence[int] = (),
         last: bool = False,
     ) -> Order:
         self._dispatch += 1
@@ -351,6 +364,7 @@ class RunState:
             dispatch=self._dispatch,
             gates=gates,
             expired=expired,
+            instants=tuple(instants),
             last=last,
             again=any(c in self._asked and c not in self._packer.busy for c in cells),
         )
@@ -371,23 +385,8 @@ class RunState:
 
     def _get_through(self, number: int) -> None:
         """Forget how often a cell was put off."""
-        self._asked.pop(number, None)
+        self._asked.forget(number)
         self._packer.busy.discard(number)
 
     def _is_at_gate(self, number: int) -> bool:
         return self.table[number] == State.WAITING and not self._board.left[number]
-
-
-def _first_table(
-    skeleton: Skeleton, common: Sequence[int] | None, count: int
-) -> bytearray:
-    row = bytearray(common or bytes(len(skeleton.names)))
-    for node in skeleton.given:
-        row[node] = State.MADE
-    for node in skeleton.absent:
-        row[node] = State.BYPASSED
-    return row * count
-
-
-def _doubled(first: int, times: int, longest: int) -> int:
-    return min(first * 2 ** min(times - 1, 20), longest)

@@ -124,6 +124,11 @@ class LocalEngine:
         """Show nobody: there is no page."""
 
     @property
+    def outdated(self) -> bool:
+        """Tell that there are no other workers."""
+        return False
+
+    @property
     def history_full(self) -> bool:
         """Nothing is full: there is no history."""
         return False

@@ -31,7 +31,7 @@ async def backfill(engine: Engine, flow: Backfill) -> Ended | Backfill:
     planned, cancelled = await (
         make_plan(engine, request)
         if flow.carried is None
-        else read_plan(engine, request)
+        else read_plan(engine, request, moved=flow.moved)
     )
     if isinstance(planned, Ended):
         return planned
@@ -40,7 +40,7 @@ async def backfill(engine: Engine, flow: Backfill) -> Ended | Backfill:
     shared = _shared(planned, flow)
     settling = Settling(engine, shared, parallel=request.parallel, cancelled=cancelled)
     if not await settling.run():
-        return Backfill(request=request, carried=shared.carry())
+        return Backfill(request=request, carried=shared.carry(), moved=engine.outdated)
     row = bytes(State.PENDING if s == State.OUT else s for s in shared.table)
     shards = _shards(request, planned.keys, row)
     children = _Children(engine, stop_at_failure=request.on_failure == "stop")
@@ -56,7 +56,7 @@ async def backfill(engine: Engine, flow: Backfill) -> Ended | Backfill:
 async def shard(engine: Engine, flow: Shard) -> ShardEnded | Shard:
     """Run one shard; a `Shard` as its answer asks to be continued as new."""
     request = flow.request
-    planned, cancelled = await read_plan(engine, request)
+    planned, cancelled = await read_plan(engine, request, moved=flow.moved)
     if planned is None:
         common = read_table(flow.common) * flow.count
         known = common if flow.carried is None else read_table(flow.carried.table)
@@ -79,6 +79,7 @@ async def shard(engine: Engine, flow: Shard) -> ShardEnded | Shard:
             parallel=flow.parallel,
             common=flow.common,
             carried=state.carry(),
+            moved=engine.outdated,
         )
     return ShardEnded(
         number=flow.number, table=write_table(state.table), failed=state.failed

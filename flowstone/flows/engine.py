@@ -47,6 +47,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def outdated(self) -> bool:
+        """Whether newer workers are there, to which a run that waits should go."""
+        ...
+
+    @property
     def history_full(self) -> bool:
         """Whether the flow should drain and continue as new."""
         ...

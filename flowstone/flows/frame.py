@@ -30,16 +30,23 @@ _FIRST, _LONGEST = timedelta(seconds=0.5), timedelta(seconds=10)
 
 
 async def make_plan(
-    engine: Engine, request: Request
+    engine: Engine, request: Request, *, along: bool = False
 ) -> tuple[Planned | Ended | None, bool]:
     """Have the plan made, by a worker that has the asset.
+
+    Args:
+        engine: what drives the flow.
+        request: what was asked for.
+        along: whether all of it may be made at once, where it is known to be short.
 
     Returns:
         The plan, or the end of a run that cannot begin; nothing, where no worker came
         before the history was full or the run was cancelled. And whether it was.
     """
     found, cancelled = await somebody(
-        engine, lambda again: MakePlan(request=request, again=again), "plan"
+        engine,
+        lambda again: MakePlan(request=request, again=again, along=along),
+        "plan",
     )
     assert not isinstance(found, NotHere)
     return found, cancelled
@@ -79,9 +86,17 @@ async def somebody(
         asked += 1
 
 
-async def read_plan(engine: Engine, request: Request) -> tuple[Planned | None, bool]:
-    """Read the plan again; give nothing where cancellation prevented it."""
-    step = ReadPlan(run=request.run)
+async def read_plan(
+    engine: Engine, request: Request, *, moved: bool
+) -> tuple[Planned | None, bool]:
+    """Read the plan again; give nothing where cancellation prevented it.
+
+    Args:
+        engine: what drives the flow.
+        request: what was asked for.
+        moved: whether the run goes on with another version of the worker.
+    """
+    step = ReadPlan(run=request.run, adopt=moved)
     found, cancelled = await finish(engine.do(step, "read the plan"))
     if isinstance(found, Planned):
         return found, cancelled

@@ -16,9 +16,9 @@ async def materialize(engine: Engine, flow: Materialize) -> Ended | Materialize:
     """Run the flow; a `Materialize` as its answer asks to be continued as new."""
     request = flow.request
     planned, cancelled = await (
-        make_plan(engine, request)
+        make_plan(engine, request, along=True)
         if flow.carried is None
-        else read_plan(engine, request)
+        else read_plan(engine, request, moved=flow.moved)
     )
     if isinstance(planned, Ended):
         return planned
@@ -30,8 +30,12 @@ async def materialize(engine: Engine, flow: Materialize) -> Ended | Materialize:
     settling = Settling(
         engine, state, parallel=request.parallel, whole=True, cancelled=cancelled
     )
+    if planned.first is not None:
+        settling.take(planned.first)
     if not await settling.run():
-        return Materialize(request=request, carried=state.carry())
+        return Materialize(
+            request=request, carried=state.carry(), moved=engine.outdated
+        )
     if settling.ended:
         return Ended(status="succeeded")
     status = "cancelled" if settling.cut else state.status

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from flowstone.core.errors import Superseded
-from flowstone.core.messages import RunAssets, SettleGates, Step
+from flowstone.core.messages import First, RunAssets, SettleGates, Step
 from flowstone.core.order import Order
 from flowstone.core.replies import PackReply
 from flowstone.core.report import describe, summary
 from flowstone.core.state import RunState
+from flowstone.core.table import State
 from flowstone.flows.aio import Window
 from flowstone.flows.engine import Engine
 
@@ -51,6 +52,10 @@ class Settling:
         self._broken: BaseException | None = None
         self._window: Window[Order, PackReply] = Window(engine, parallel)
 
+    def take(self, first: First) -> None:
+        """Take in a pack that was run along with the plan."""
+        self._fold(self.state.begun(first.cells), first.reply)
+
     async def run(self, *, stop_at_failure: bool = False) -> bool:
         """Go on until all is settled, or until the history is full.
 
@@ -90,7 +95,12 @@ class Settling:
             return True
         if stop_at_failure and self.state.failed:
             return True
-        return self._engine.history_full
+        return self._engine.history_full or self._should_move()
+
+    def _should_move(self) -> bool:
+        """Tell whether nothing is left but to wait, and newer workers are there."""
+        parked = not self._window.busy and State.READY not in self.state.table
+        return parked and not self.state.settled and self._engine.outdated
 
     def _start(self) -> None:
         state = self.state
@@ -105,7 +115,11 @@ class Settling:
         run = state.request.run
         if order.gates:
             return SettleGates(
-                run=run, dispatch=order.dispatch, cells=cells, expired=order.expired
+                run=run,
+                dispatch=order.dispatch,
+                cells=cells,
+                expired=order.expired,
+                instants=order.instants,
             )
         return RunAssets(
             run=run,

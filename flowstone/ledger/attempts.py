@@ -136,7 +136,7 @@ def break_attempts(turn: Turn, who: Dispatch) -> None:
 def end_attempts(turn: Turn, commit: Commit, verdicts: Mapping[At, str]) -> None:
     """Write how attempts ended; what came too late is discarded."""
     ended: dict[str, list[str]] = {}
-    for made in commit.making:
+    for made in (*commit.making, *commit.publishing):
         committed = verdicts[made.wanted.cell] == "committed"
         state = "committed" if committed else "discarded"
         ended.setdefault(state, []).append(made.attempt.id)

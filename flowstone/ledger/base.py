@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from flowstone.core.alarms import from_millis, to_millis
 from flowstone.core.errors import FlowstoneError
 from flowstone.core.events import Event
 from flowstone.core.messages import Request
@@ -24,6 +25,7 @@ __all__ = [
     "Holding",
     "Making",
     "Opened",
+    "Publishing",
     "RunRow",
     "Settled",
     "Version",
@@ -224,6 +226,11 @@ class Holding:
     Attributes:
         reads: the versions that it has read, by parameter; what comes of the answer
             was made from them too.
+        extensions: how often it may wait once more.
+        made: of an approval, the value that is held back; it has been written.
+        message: what the one who decides on it should know.
+        reminders: when to remind of it, in seconds from now.
+        escalate_to: who is asked when the deadline has passed.
     """
 
     wanted: Wanted
@@ -232,6 +239,20 @@ class Holding:
     timeout_seconds: float | None
     on_timeout: str
     reads: Sequence[tuple[str, str]] = ()
+    extensions: int = 0
+    made: Making | None = None
+    message: str = ""
+    reminders: Sequence[float] = ()
+    escalate_to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """A version that was held back, and is to be what readers see."""
+
+    wanted: Wanted
+    attempt: Attempt
+    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +264,7 @@ class Commit:
         reusing: versions that are taken as they are.
         ending: attempts that ended without a value.
         holding: attempts that ended at a gate.
+        publishing: versions that were held back until now.
         news: events to record; those that say how a cell has ended only where it has.
         release: whether every claim of the dispatch is let go.
         end_run: whether the run is ended as succeeded, if nothing was refused.
@@ -252,6 +274,7 @@ class Commit:
     reusing: Sequence[tuple[Wanted, Version]] = ()
     ending: Sequence[Ending] = ()
     holding: Sequence[Holding] = ()
+    publishing: Sequence[Publishing] = ()
     news: Sequence[Event] = ()
     release: bool = False
     end_run: bool = False
@@ -274,7 +297,19 @@ class Committed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A wait for an answer, as its row has it."""
+    """A wait for an answer, as its row has it.
+
+    Attributes:
+        kind: `signal`, or `approval`.
+        rounds: how often it was opened; a decision is on one of its rounds.
+        timeout_millis: how long it waits at a time.
+        extensions: how often it may still wait once more.
+        reminders: the instants of the reminders to come, in milliseconds.
+        held: of an approval, the version that is held back.
+        required: how many decisions it takes.
+        decision: of an approval, `approve`, `reject` or `recompute`.
+        edits: the value to publish instead, as it was written down.
+    """
 
     id: str
     run: str
@@ -290,11 +325,46 @@ class Gate:
     decided_at: datetime | None
     winner: str
     payload: str | None
+    inputs: str = ""
+    kind: str = "signal"
+    rounds: int = 1
+    timeout_millis: int | None = None
+    extensions: int = 0
+    reminders: Sequence[int] = ()
+    message: str = ""
+    held: str | None = None
+    required: int = 1
+    escalate_to: str = ""
+    escalated_to: str = ""
+    decision: str = ""
+    comment: str = ""
+    edits: str | None = None
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known what came of it."""
+        return self.state in {"decided", "expired"}
+
+    @property
+    def due_millis(self) -> int | None:
+        """The instant of what it does next by itself, in milliseconds."""
+        return None if self.due is None else to_millis(self.due)
+
+    @property
+    def due(self) -> datetime | None:
+        """The instant of what it does next by itself."""
+        found = [from_millis(millis) for millis in self.reminders]
+        return min([*found, *([self.deadline] if self.deadline else [])], default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """How gates stand, by id, and the events that were recorded with that."""
+    """How gates stand, by id, and the events that were recorded with that.
+
+    Attributes:
+        anew: those whose functions are to be asked again.
+    """
 
     gates: Mapping[str, Gate] = field(default_factory=dict[str, Gate])
+    anew: Collection[str] = ()
     news: Sequence[Event] = ()

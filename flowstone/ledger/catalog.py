@@ -197,7 +197,7 @@ class Catalog:
             down: towards what was made from it.
             depth: how many steps to go at most.
         """
-        with self._database.reading() as conn:
+        with self._dialect.begin() as conn:
             return read_lineage(conn, self._dialect, version, down=down, depth=depth)
 
     def note(

@@ -67,6 +67,7 @@ def settle_cells(turn: Turn, run: str, commit: Commit) -> None:
     rows = [
         *(_row(run, h.wanted, State.WAITING, None, h.gate) for h in commit.holding),
         *(_row(run, m.wanted, State.MADE, m.attempt.id) for m in commit.making),
+        *(_row(run, p.wanted, State.MADE, p.version) for p in commit.publishing),
         *(_row(run, w, State.REUSED, v.id) for w, v in commit.reusing),
         *(
             _row(run, e.wanted, State.BYPASSED, None, e.reason)

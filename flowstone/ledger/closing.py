@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Delete, Select, Update, bindparam, delete, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from flowstone.core.approval_events import ApprovalCancelled
 from flowstone.core.errors import FlowstoneError
 from flowstone.core.events import (
     RUN_STOPS,
@@ -104,7 +105,7 @@ def close_run(
         send.ask(_hush, {"of": run.id})
     free_run(turn, [(asset, key) for asset, key in claimed.rows()])
     told = [replace(event, at=event.at or at) for event in news]
-    told += [_left(run, *gate, at=at) for gate in left.rows()]
+    told += [_left(row, run, at) for row in left.records()]
     told.append(_stop(run, status, at))
     with turn.together() as send:
         send.insert(events, [event_row(event, at) for event in told])
@@ -139,7 +140,7 @@ def _abandon(_: Dialect) -> ReturningUpdate[*tuple[Any, ...]]:
         update(gates)
         .where(gates.c.run == bindparam("of"), unseen, gates.c.state != "abandoned")
         .values(state="abandoned", decided_at=bindparam("at"))
-        .returning(gates.c.id, gates.c.asset, gates.c.key)
+        .returning(gates.c.id, gates.c.asset, gates.c.key, gates.c.kind, gates.c.rounds)
     )
 
 
@@ -163,15 +164,21 @@ def recorded_end(turn: Turn, run: str) -> list[Event]:
     return [event_of(row) for row in turn.conn.execute(query).mappings()]
 
 
-def _left(run: Locked, gate: str, asset: str, key: str, *, at: datetime) -> Event:
+def _left(row: Mapping[str, Any], run: Locked, at: datetime) -> Event:
     """Tell that nobody waits at a gate any more."""
-    return GateCancelled(
-        asset=asset.split("/", 1)[-1],
-        key=key,
+    name, gate = str(row["asset"]).split("/", 1)[-1], str(row["id"])
+    told = GateCancelled(
+        asset=name, key=row["key"], run=run.id, outcome="abandoned", at=at, gate=gate
+    )
+    if row["kind"] == "signal":
+        return told
+    return ApprovalCancelled(
+        asset=name,
+        key=told.key,
         run=run.id,
-        outcome="abandoned",
+        outcome=told.outcome,
         at=at,
-        gate=gate,
+        approval=f"{gate}.{row['rounds']}",
     )
 
 

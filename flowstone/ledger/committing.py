@@ -7,10 +7,18 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
-from flowstone.core.events import Event
+from flowstone.core.events import ApprovalRequested, Event
 from flowstone.ledger.attempts import end_attempts
 from flowstone.ledger.audit import write_audit
-from flowstone.ledger.base import Commit, Committed, Dispatch, Making, Wanted
+from flowstone.ledger.base import (
+    Commit,
+    Committed,
+    Dispatch,
+    Holding,
+    Making,
+    Publishing,
+    Wanted,
+)
 from flowstone.ledger.batch import Answer
 from flowstone.ledger.cells import At, is_made, read_cells, settle_cells
 from flowstone.ledger.claims import (
@@ -27,7 +35,7 @@ from flowstone.ledger.gates import open_gates
 from flowstone.ledger.rows import event_row
 from flowstone.ledger.schema import attempts, events, runs
 from flowstone.ledger.turn import Turn
-from flowstone.ledger.versions import add_versions, held_reads
+from flowstone.ledger.versions import add_held, add_versions, held_reads
 
 __all__ = ["commit_pack", "find_commit"]
 
@@ -53,15 +61,15 @@ def commit_pack(
         verdicts |= {w.cell: "superseded" for w, _ in commit.reusing}
     good = _accepted(commit, verdicts)
     held = held_reads(turn, good.making)
-    open_gates(turn, who, good.holding)
+    rounds = open_gates(turn, who, good.holding)
     ends = run if set(verdicts.values()) <= _GOOD else None
-    told = good.news
+    told = [_named(event, rounds) for event in good.news]
     with turn.together() as send:
-        add_versions(turn, who, good.making, held)
+        add_versions(turn, who, good.making, held, good.publishing)
+        add_held(turn, who, good.holding, rounds)
         settle_cells(turn, who.run, good)
         end_attempts(turn, commit, verdicts)
-        if good.making:
-            _write_audit(turn, who, good.making)
+        _write_audit(turn, who, good)
         waiting = let_go(send, turn, who, locked, only=_consumed(good, locked))
         if ends is None or not ends.live:
             send.insert(events, [event_row(e, turn.at) for e in told])
@@ -76,10 +84,7 @@ def find_commit(
 ) -> Committed | None:
     """Tell what became of a commit whose outcome is not known, if it took effect."""
     turn = Turn.take(conn, dialect, pipeline)
-    ids = {
-        one.attempt.id: one.wanted
-        for one in (*commit.making, *commit.holding, *commit.ending)
-    }
+    ids = {one.attempt.id: one.wanted for one in (*_ends(commit), *commit.ending)}
     query = select(attempts.c.id, attempts.c.state).where(
         dialect.among(attempts.c.id, sorted(ids))
     )
@@ -112,7 +117,7 @@ def _verdicts(
     """Tell which cells are still this dispatch's to commit; of ends, which are not."""
     found: Verdicts = {}
     for one, good in (
-        *((m, "committed") for m in commit.making),
+        *((m, "committed") for m in (*commit.making, *commit.publishing)),
         *((h, "held") for h in commit.holding),
         *((e, "") for e in commit.ending),
     ):
@@ -123,7 +128,7 @@ def _verdicts(
             found[one.wanted.cell] = good
     if "superseded" not in found.values():
         return found
-    named = [o.wanted for o in (*commit.making, *commit.holding, *commit.ending)]
+    named = [o.wanted for o in (*_ends(commit), *commit.ending)]
     found = _tell_made(turn, who, named, found)
     _poison(commit.making, found)
     return found
@@ -155,7 +160,7 @@ def _accepted(commit: Commit, verdicts: Verdicts) -> Commit:
     refused = {cell for cell, verdict in verdicts.items() if verdict not in _GOOD}
     if not refused:
         return commit
-    late = [o.wanted for o in (*commit.making, *commit.holding, *commit.ending)]
+    late = [o.wanted for o in (*_ends(commit), *commit.ending)]
     unsaid = {(w.asset.split("/", 1)[-1], w.key) for w in late if w.cell in refused}
 
     def is_true(event: Event) -> bool:
@@ -167,6 +172,7 @@ def _accepted(commit: Commit, verdicts: Verdicts) -> Commit:
         reusing=[(w, v) for w, v in commit.reusing if w.cell not in refused],
         ending=[e for e in commit.ending if e.wanted.cell not in refused],
         holding=[h for h in commit.holding if h.wanted.cell not in refused],
+        publishing=[p for p in commit.publishing if p.wanted.cell not in refused],
         news=[event for event in commit.news if is_true(event)],
     )
 
@@ -175,15 +181,31 @@ def _consumed(good: Commit, locked: Mapping[Place, Claim]) -> Collection[Place]:
     """Give the claims that end with a commit: those that now wait at a gate go on."""
     if good.release:
         return locked.keys() - {_place(h.wanted) for h in good.holding}
-    return {_place(m.wanted) for m in good.making}
+    return {_place(m.wanted) for m in (*good.making, *good.publishing)}
+
+
+def _named(event: Event, rounds: Mapping[str, int]) -> Event:
+    """Have an approval that was asked for bear its id, which only its row could tell."""
+    gate = event.approval if isinstance(event, ApprovalRequested) else None
+    if gate is None or gate not in rounds:
+        return event
+    return replace(event, approval=f"{gate}.{rounds[gate]}")  # pyright: ignore[reportCallIssue]
+
+
+def _ends(commit: Commit) -> Sequence[Making | Holding | Publishing]:
+    """Give what of a commit is told a verdict."""
+    return (*commit.making, *commit.holding, *commit.publishing)
 
 
 def _place(wanted: Wanted) -> Place:
     return (wanted.asset, wanted.key)
 
 
-def _write_audit(turn: Turn, who: Dispatch, made: Sequence[Making]) -> None:
-    data = {"versions": len(made), "first": made[0].attempt.id}
+def _write_audit(turn: Turn, who: Dispatch, good: Commit) -> None:
+    shown = [m.attempt.id for m in good.making] + [p.version for p in good.publishing]
+    if not shown:
+        return
+    data = {"versions": len(shown), "first": shown[0]}
     write_audit(
         turn,
         "versions.commit",

@@ -104,7 +104,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
-        """Open a transaction that only reads."""
+        """Open a connection that only reads; each statement sees what is there then."""
         with self.dialect.reading() as conn:
             yield conn
 

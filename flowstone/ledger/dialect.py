@@ -60,7 +60,7 @@ class Dialect(ABC):
 
     @contextmanager
     def reading(self) -> Generator[Connection]:
-        """Open a transaction that only reads."""
+        """Open a connection that only reads; each statement sees what is there then."""
         with self.engine.connect() as conn:
             yield conn
 

@@ -6,32 +6,46 @@ the gate's id only. A lost, doubled or late bell changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select
 
-from flowstone.core.errors import AlreadyDecided, RunClosed
-from flowstone.core.events import Event, GateAnswered, GateExpired
-from flowstone.ledger.audit import write_audit
+from flowstone.core.alarms import to_millis
+from flowstone.core.errors import AlreadyDecided, BadToken, RunClosed
 from flowstone.ledger.base import Dispatch, Gate, Holding, Settled
 from flowstone.ledger.claims import hold
 from flowstone.ledger.database import Database, again
+from flowstone.ledger.deciding import decide, is_late, winner
 from flowstone.ledger.outbox import AFTER, ring
-from flowstone.ledger.rows import event_row, gate_of
-from flowstone.ledger.schema import answers, events, gates, outbox
+from flowstone.ledger.rows import dump, gate_of
+from flowstone.ledger.schema import answers, gates
+from flowstone.ledger.settling import Told, settle
 from flowstone.ledger.turn import Turn
 from flowstone.ledger.versions import add_inputs, input_set
 
 __all__ = ["Gates", "open_gates"]
 
-_OPEN_AGAIN = (
-    # One that has expired is opened again, by whoever decided so.
-    "(id) DO UPDATE SET state = 'waiting', deadline = excluded.deadline, "
-    "decided_at = NULL, winner = '', payload = NULL, seen = excluded.seen "
-    "WHERE flowstone_gates.state = 'expired'"
-)
+_OPEN_AGAIN = """
+(id) DO UPDATE SET
+    state = 'waiting', decided_at = NULL, winner = '', payload = NULL,
+    decision = '', comment = '', edits = NULL, escalated_to = '',
+    deadline = excluded.deadline, seen = excluded.seen, inputs = excluded.inputs,
+    kind = excluded.kind, on_timeout = excluded.on_timeout,
+    timeout_millis = excluded.timeout_millis, reminders = excluded.reminders,
+    message = excluded.message, held = excluded.held,
+    escalate_to = excluded.escalate_to, rounds = flowstone_gates.rounds + 1,
+    opened_at = CASE WHEN excluded.kind = 'signal' THEN flowstone_gates.opened_at
+        ELSE excluded.opened_at END,
+    extensions = CASE WHEN flowstone_gates.state = 'waiting'
+        THEN flowstone_gates.extensions ELSE excluded.extensions END
+WHERE flowstone_gates.state IN ('waiting', 'expired')
+    OR flowstone_gates.decision = 'recompute'
+    OR flowstone_gates.kind <> excluded.kind
+"""
+"""One is opened again that has expired, by whoever decided so, or whose function was
+asked anew; an answer that came meanwhile stands."""
 
 
 class Gates:
@@ -56,7 +70,11 @@ class Gates:
         """Give the gates that wait, the oldest first."""
         query = (
             select(gates)
-            .where(gates.c.pipeline == pipeline, gates.c.state == "waiting")
+            .where(
+                gates.c.pipeline == pipeline,
+                gates.c.state == "waiting",
+                gates.c.kind == "signal",
+            )
             .order_by(gates.c.opened_at)
             .limit(limit)
         )
@@ -98,72 +116,59 @@ class Gates:
             _keep(turn, gate, payload, actor)
             return None
         found = gate_of(row)
+        if found.kind != "signal":
+            # Nobody decides on a value by a token: who does is to be known.
+            raise BadToken
         if found.state == "abandoned":
             raise RunClosed(run_id=found.run, status="ended")
         if found.state != "waiting":
             if found.payload == payload:
                 return found
             raise AlreadyDecided(gate=gate, winner=found.winner)
-        if found.deadline is not None and turn.at > found.deadline:
+        if is_late(turn, found):
             raise AlreadyDecided(gate=gate, winner="its deadline has passed")
-        decided = _decide(turn, found, _winner(actor), payload, actor)
+        decided = decide(turn, found, winner(actor), payload, actor)
         ring(turn, [(found.workflow, found.run)], gate=gate, due=turn.at + AFTER)
         return decided
 
     # --- settling -------------------------------------------------------------------
 
-    def settle(self, ids: Sequence[str], *, expired: bool) -> Settled:
-        """Give how gates stand, for the flow that waits at them.
-
-        An answer that came before its gate is taken in; a gate whose deadline its
-        flow says has passed is decided as expired, without looking at a clock. How a
-        gate was decided is recorded as an event when its flow sees it first.
+    def settle(
+        self,
+        ids: Sequence[str],
+        *,
+        expired: bool,
+        instants: Mapping[str, int] = MappingProxyType({}),
+    ) -> Settled:
+        """Give how gates stand, for the flow that waits at them; see `settle`.
 
         Args:
             ids: gates of one run.
-            expired: whether their deadlines have passed, as the flow has it.
+            expired: whether an instant of theirs has come, as the flow has it.
+            instants: which, in milliseconds; one that is not told is the next.
         """
-        new: set[str] = set()
+        told = Told()
         return self._database.transact(
-            lambda conn: self._settle(conn, sorted(ids), new, expired=expired),
+            lambda conn: settle(
+                conn,
+                self._dialect,
+                sorted(ids),
+                told,
+                expired=expired,
+                instants=instants,
+            ),
             ask=again,
         )
 
-    def _settle(
-        self, conn: Connection, ids: Sequence[str], new: set[str], *, expired: bool
-    ) -> Settled:
-        query = select(gates).where(self._dialect.among(gates.c.id, ids))
-        rows = conn.execute(self._dialect.locked(query.order_by(gates.c.id)))
-        found = list(rows.mappings())
-        if not found:
-            return Settled()
-        turn = Turn.take(conn, self._dialect, str(found[0]["pipeline"]))
-        asked = [gate_of(row) for row in found]
-        early = _early(turn, [g.id for g in asked if g.state == "waiting"])
-        settled: dict[str, Gate] = {}
-        for gate in asked:
-            if gate.state != "waiting":
-                settled[gate.id] = gate
-            elif gate.id in early:
-                payload, actor = early[gate.id]
-                settled[gate.id] = _decide(turn, gate, _winner(actor), payload, actor)
-            elif expired:
-                settled[gate.id] = _decide(turn, gate, "its deadline", None, "clock")
-            else:
-                settled[gate.id] = gate
-        _see(turn, [g.id for g in settled.values() if g.state != "waiting"])
-        unseen = {str(row["id"]) for row in found if not row["seen"]}
-        told = [event_row(e, turn.at) for e in _decisions(settled, unseen)]
-        self._dialect.insert(conn, events, told)
-        # One that is done again, as its outcome was unknown, may find its own word.
-        new |= unseen
-        return Settled(gates=settled, news=_decisions(settled, new))
 
+def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> dict[str, int]:
+    """Have cells wait at their gates, within a transaction.
 
-def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> None:
-    """Have cells wait at their gates, within a transaction."""
+    Returns:
+        The rounds that have begun; a gate that is answered already begins none.
+    """
     if not held:
-        return
+        return {}
     turn.dialect.take_turns(turn.conn, sorted(h.gate for h in held))
     rows = [
         {
@@ -185,12 +190,34 @@ def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> None:
             "winner": "",
             "seen": False,
             "inputs": input_set(h.reads),
+            **_terms(turn, h),
         }
         for h in held
     ]
-    turn.dialect.insert(turn.conn, gates, rows, _OPEN_AGAIN)
+    begun = turn.dialect.insert_returning(
+        turn.conn, gates, rows, _OPEN_AGAIN, ("id", "rounds")
+    )
     add_inputs(turn, [h.reads for h in held])
     hold(turn, held)
+    return {str(gate): int(str(number)) for gate, number in begun}
+
+
+def _terms(turn: Turn, held: Holding) -> dict[str, object]:
+    """Give what was agreed on for a wait."""
+    seconds, made = held.timeout_seconds, held.made
+    reminders = [
+        to_millis(turn.at + timedelta(seconds=after))
+        for after in sorted(set(held.reminders))
+    ]
+    return {
+        "kind": "signal" if made is None else "approval",
+        "timeout_millis": None if seconds is None else round(seconds * 1000),
+        "extensions": held.extensions,
+        "reminders": dump(reminders) if reminders else "",
+        "message": held.message,
+        "held": None if made is None else made.attempt.id,
+        "escalate_to": held.escalate_to,
+    }
 
 
 def _keep(turn: Turn, gate: str, payload: str, actor: str) -> None:
@@ -200,71 +227,3 @@ def _keep(turn: Turn, gate: str, payload: str, actor: str) -> None:
     query = select(answers.c.payload).where(answers.c.gate == gate)
     if turn.conn.execute(query).scalar_one() != payload:
         raise AlreadyDecided(gate=gate, winner="an earlier answer")
-
-
-def _winner(actor: str) -> str:
-    return f"answered by {actor or 'the holder of its token'}"
-
-
-def _decide(
-    turn: Turn, gate: Gate, winner: str, payload: str | None, actor: str
-) -> Gate:
-    """Set the decision of a gate that is locked, and write who took it."""
-    state = "decided" if payload is not None else "expired"
-    turn.conn.execute(
-        update(gates)
-        .where(gates.c.id == gate.id, gates.c.state == "waiting")
-        .values(state=state, decided_at=turn.at, winner=winner, payload=payload)
-    )
-    write_audit(
-        turn,
-        f"gate.{state}",
-        [gate.id],
-        actor=actor or "token",
-        run=gate.run,
-        data={"asset": gate.asset, "key": gate.key},
-    )
-    return replace(
-        gate, state=state, decided_at=turn.at, winner=winner, payload=payload
-    )
-
-
-def _early(turn: Turn, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Read the answers that came before their gates."""
-    if not ids:
-        return {}
-    query = select(answers).where(turn.dialect.among(answers.c.gate, ids))
-    return {r.gate: (r.payload, r.actor) for r in turn.conn.execute(query)}
-
-
-def _see(turn: Turn, ids: Sequence[str]) -> None:
-    """Note that the flow knows of decisions, so that no bell rings for them."""
-    if not ids:
-        return
-    among = turn.dialect.among
-    turn.conn.execute(update(gates).where(among(gates.c.id, ids)).values(seen=True))
-    turn.conn.execute(delete(outbox).where(among(outbox.c.gate, ids)))
-
-
-def _decisions(settled: Mapping[str, Gate], ids: Collection[str]) -> list[Event]:
-    """Tell how those of some gates were decided that are."""
-    found = [gate for i, gate in settled.items() if i in ids]
-    return [_decision(gate) for gate in found if gate.state in {"decided", "expired"}]
-
-
-def _decision(gate: Gate) -> Event:
-    """Tell how a gate was decided."""
-    at = gate.decided_at or gate.opened_at
-    kind = GateAnswered if gate.state == "decided" else GateExpired
-    told = kind(
-        asset=gate.asset.split("/", 1)[-1],
-        key=gate.key,
-        run=gate.run,
-        outcome="answered" if gate.state == "decided" else "expired",
-        at=at,
-        gate=gate.id,
-        waited_millis=round((at - gate.opened_at) / timedelta(milliseconds=1)),
-    )
-    if isinstance(told, GateAnswered):
-        return replace(told, winner=gate.winner)
-    return told

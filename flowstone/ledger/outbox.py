@@ -131,6 +131,35 @@ class Outbox:
             )
         return bells
 
+    def wake(
+        self, pipeline: str, whom: Sequence[tuple[str, str]], *, spacing: timedelta
+    ) -> int:
+        """Have workflows be rung one after the other, but those that will be anyway.
+
+        Args:
+            pipeline: the app's name.
+            whom: workflows, each with its run.
+            spacing: how far apart they are rung.
+
+        Returns:
+            How many were added.
+        """
+
+        def work(conn: Connection) -> int:
+            # Each worker of a new version wants them all woken.
+            self._dialect.take_turns(conn, [f"wake {pipeline}"])
+            turn = Turn.take(conn, self._dialect, pipeline)
+            awaited = select(outbox.c.workflow).where(
+                outbox.c.pipeline == pipeline, outbox.c.gate == ""
+            )
+            known = set(conn.execute(awaited).scalars())
+            new = [pair for pair in whom if pair[0] not in known]
+            for number, pair in enumerate(new):
+                ring(turn, [pair], due=turn.at + number * spacing)
+            return len(new)
+
+        return self._database.transact(work)
+
     def _drop(self, conn: Connection, bells: Sequence[int]) -> None:
         if bells:
             conn.execute(delete(outbox).where(self._dialect.among(outbox.c.seq, bells)))

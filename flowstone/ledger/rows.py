@@ -107,6 +107,7 @@ def version_of(row: Mapping[Any, Any]) -> Version:
 def gate_of(row: RowMapping) -> Gate:
     """Give the gate that a row has."""
     data = _columns(row)
+    data["reminders"] = json.loads(str(data["reminders"]) or "[]")
     names = {f.name for f in fields(Gate)}
     return Gate(**{k: v for k, v in data.items() if k in names})  # pyright: ignore[reportArgumentType]
 

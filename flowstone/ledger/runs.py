@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from sqlalchemy import Connection, and_, delete, or_, select, update
 
@@ -131,36 +132,59 @@ class Runs(RunReader):
         plan: Plan,
         given: Mapping[int, Version | None],
         news: Sequence[Event],
-    ) -> bool:
+    ) -> Literal["ours", "there", "ended"]:
         """Write a run's plan, and pin the versions that it takes as they are.
 
         The run's row is written where it is missing: whoever asked for it may have
         died, or the database may have forgotten.
 
         Returns:
-            Whether the run is live; an ended one is not begun again.
+            Whether the plan is now this one, or was there before; an ended run is not
+            begun again.
         """
 
-        def work(conn: Connection) -> bool:
+        def work(conn: Connection) -> Literal["ours", "there", "ended"]:
             turn = Turn.take(conn, self._dialect, run.request.pipeline)
             self._insert(turn, run)
             locked = lock_run(turn, run.id)
             if locked is None or not locked.live:
+                return "ended"
+            if locked.status != "starting":
+                return "there"
+            self._plan(turn, run.id, plan, given)
+            rows = [event_row(event, turn.at) for event in news]
+            self._dialect.insert(conn, events, rows)
+            return "ours"
+
+        return self._database.transact(work, ask=again)
+
+    def adopt(self, run: str, plan: Plan) -> bool:
+        """Have a run go on by another plan, of the same graph; tell whether it does."""
+
+        def work(conn: Connection) -> bool:
+            turn = Turn.take(conn, self._dialect, plan.pipeline)
+            locked = lock_run(turn, run)
+            if locked is None or not locked.live:
                 return False
-            if locked.status == "starting":
-                self._plan(turn, run.id, plan, given)
-                rows = [event_row(event, turn.at) for event in news]
-                self._dialect.insert(conn, events, rows)
+            self._write_plan(turn, plan)
+            conn.execute(update(runs).where(runs.c.id == run).values(plan=plan.digest))
+            data = {"plan": plan.digest}
+            write_audit(
+                turn, "run.moved", [run], actor=locked.actor, run=run, data=data
+            )
             return True
 
         return self._database.transact(work, ask=again)
+
+    def _write_plan(self, turn: Turn, plan: Plan) -> None:
+        body = {"digest": plan.digest, "body": plan.body}
+        self._dialect.insert(turn.conn, plans, [body], "DO NOTHING")
 
     def _plan(
         self, turn: Turn, run: str, plan: Plan, given: Mapping[int, Version | None]
     ) -> None:
         conn = turn.conn
-        body = {"digest": plan.digest, "body": plan.body}
-        self._dialect.insert(conn, plans, [body], "DO NOTHING")
+        self._write_plan(turn, plan)
         conn.execute(
             update(runs)
             .where(runs.c.id == run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
+from flowstone.ledger.approvals import Approvals
 from flowstone.ledger.catalog import Catalog
 from flowstone.ledger.database import Database, again
 from flowstone.ledger.gates import Gates
@@ -21,7 +22,7 @@ class SqlLedger:
     """What was made from what, by which code, on whose decision.
 
     Connects on first use. Its nouns hold its verbs: `runs`, `packs`, `gates`,
-    `outbox`, `catalog`, `litter`, `sensors`.
+    `approvals`, `outbox`, `catalog`, `litter`, `sensors`.
 
     Args:
         url: `postgresql://user:password@host/name`, or `sqlite:///path/to/file`, which
@@ -37,6 +38,7 @@ class SqlLedger:
         self.runs = Runs(self.database)
         self.packs = Packs(self.database)
         self.gates = Gates(self.database)
+        self.approvals = Approvals(self.database)
         self.outbox = Outbox(self.database)
         self.catalog = Catalog(self.database)
         self.litter = Litter(self.database)

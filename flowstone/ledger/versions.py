@@ -9,7 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from flowstone.ledger.base import Dispatch, Making, Version
+from flowstone.ledger.base import (
+    Attempt,
+    Dispatch,
+    Holding,
+    Making,
+    Publishing,
+    Version,
+    Wanted,
+)
 from flowstone.ledger.batch import Answer, Batch
 from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.rows import dump, version_of
@@ -18,6 +26,7 @@ from flowstone.ledger.turn import Turn
 
 __all__ = [
     "Pointer",
+    "add_held",
     "add_inputs",
     "add_versions",
     "ask_fences",
@@ -132,6 +141,7 @@ def add_versions(
     who: Dispatch,
     good: Sequence[Making],
     held: Mapping[str, Sequence[tuple[str, str]]],
+    published: Sequence[Publishing] = (),
 ) -> None:
     """Write versions and what each was made from, and show them to readers.
 
@@ -139,6 +149,7 @@ def add_versions(
         turn: the transaction.
         who: the dispatch that made them.
         good: what it made.
+        published: versions that are there already, and are shown from now on.
         held: what `held_reads` gave for their gates.
     """
     reads = {
@@ -148,22 +159,43 @@ def add_versions(
     rows = [_row(turn, who, m, input_set(reads[m.wanted.cell])) for m in good]
     turn.dialect.insert(turn.conn, versions, rows)
     add_inputs(turn, list(reads.values()))
-    moved = sorted(good, key=lambda m: (m.wanted.asset, m.wanted.key))
-    turn.dialect.insert(
-        turn.conn,
-        pointers,
-        [
-            {
-                "asset": m.wanted.asset,
-                "key": m.wanted.key,
-                "version": m.attempt.id,
-                "fence": m.attempt.fence,
-                "moved_at": turn.at,
-            }
-            for m in moved
-        ],
-        _POINTER_CONFLICT,
-    )
+    shown = [
+        *(_pointer(turn, m.wanted, m.attempt, m.attempt.id) for m in good),
+        *(_pointer(turn, p.wanted, p.attempt, p.version) for p in published),
+    ]
+    shown.sort(key=lambda row: (str(row["asset"]), str(row["key"])))
+    turn.dialect.insert(turn.conn, pointers, shown, _POINTER_CONFLICT)
+
+
+def _pointer(
+    turn: Turn, wanted: Wanted, attempt: Attempt, version: str
+) -> dict[str, object]:
+    return {
+        "asset": wanted.asset,
+        "key": wanted.key,
+        "version": version,
+        "fence": attempt.fence,
+        "moved_at": turn.at,
+    }
+
+
+def add_held(
+    turn: Turn, who: Dispatch, held: Sequence[Holding], rounds: Mapping[str, int]
+) -> None:
+    """Write versions that nobody is shown yet: somebody has to decide on them.
+
+    Args:
+        turn: the transaction.
+        who: the dispatch that made them.
+        held: the waits.
+        rounds: which round of its gate each is; a cell may have one for each.
+    """
+    rows = [
+        {**_row(turn, who, h.made, input_set(h.reads)), "item": -1 - rounds[h.gate]}
+        for h in held
+        if h.made is not None and h.gate in rounds
+    ]
+    turn.dialect.insert(turn.conn, versions, rows)
 
 
 def add_inputs(turn: Turn, sets: Sequence[Sequence[tuple[str, str]]]) -> None:

@@ -84,6 +84,7 @@ def not_here(toolbox: Toolbox, node: Node) -> NotHere | None:
 
 def note_absence(toolbox: Toolbox, request: Request, absent: NotHere) -> None:
     """Record why a run waits for a worker, for those who follow it."""
+    toolbox.forget(request.run)
     event = ErrorOccurred(
         asset=request.asset,
         key=request.key or NONE.text,

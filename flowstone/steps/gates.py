@@ -5,18 +5,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 
-from flowstone.core.errors import CodecError, GateTimedOut, NotSupported
+from flowstone.core.errors import (
+    ApprovalRejected,
+    CodecError,
+    GateTimedOut,
+    NotSupported,
+)
 from flowstone.core.hints import read_hints
 from flowstone.core.messages import Cell, SettleGates
 from flowstone.core.outcome import Signal
-from flowstone.core.replies import Cancelled, Held, Left, PackReply, Reply
+from flowstone.core.replies import Cancelled, Left, PackReply, Produced, Reply
 from flowstone.core.token import gate_id
 from flowstone.io import codecs
 from flowstone.ledger.base import Claimed, Gate, Wanted
 from flowstone.steps.cells import placed, wanted
+from flowstone.steps.edits import ORIGINAL, read_edits
 from flowstone.steps.invoke import Failure, Invocation, Returned
 from flowstone.steps.pack import Pack
-from flowstone.steps.replies import closed
+from flowstone.steps.replies import closed, held_at
 from flowstone.steps.shelf import Shelf
 from flowstone.steps.toolbox import Call, Toolbox
 
@@ -32,15 +38,25 @@ def settle_gates(toolbox: Toolbox, call: Call, step: SettleGates) -> PackReply:
         return closed(step.cells)
     cells = placed(job, step.cells)
     ids = {gate_id(step.run, c.node, c.key): (c.node, c.key) for c in cells}
-    found = toolbox.ledger.gates.settle(list(ids), expired=step.expired)
+    found = toolbox.ledger.gates.settle(
+        list(ids),
+        expired=step.expired,
+        # A flow of an earlier release does not say which instant it was.
+        instants=dict(zip(ids, step.instants, strict=False)),
+    )
     toolbox.telemetry.emit(found.news)
     gates = {ids[name]: gate for name, gate in found.gates.items()}
     if any(g.state == "abandoned" for g in gates.values()):
         return closed(cells)
-    replies: dict[At, Reply] = {
-        at: Held(gate=g.id, deadline=g.deadline) for at, g in gates.items()
-    }
-    decided = [c for c in cells if _is_decided(gates.get((c.node, c.key)))]
+    replies: dict[At, Reply] = {at: held_at(gate) for at, gate in gates.items()}
+    replies |= {ids[name]: Left() for name in found.anew}
+    decided = [
+        c
+        for c in cells
+        if (gate := gates.get((c.node, c.key))) is not None
+        and gate.decided
+        and gate.id not in found.anew
+    ]
     if decided:
         who = call.dispatch(step.run, step.dispatch)
         done = _Answered(toolbox, call, job, who).settle(decided, gates)
@@ -48,10 +64,6 @@ def settle_gates(toolbox: Toolbox, call: Call, step: SettleGates) -> PackReply:
             return closed(cells)
         replies |= done
     return PackReply(replies=[replies.get((c.node, c.key), Left()) for c in cells])
-
-
-def _is_decided(gate: Gate | None) -> bool:
-    return gate is not None and gate.state in {"decided", "expired"}
 
 
 class _Answered(Pack):
@@ -90,9 +102,33 @@ class _Answered(Pack):
             return reply
         assert claimed.attempt is not None
         what = self._invocation(cell, want, claimed.attempt)
+        if gate.kind == "approval":
+            return self._conclude(what, gate)
         if gate.state == "expired":
             return self._expire(cell, what, gate)
         return self._answer(cell, what, gate)
+
+    def _conclude(self, what: Invocation, gate: Gate) -> Reply:
+        """Publish the value that was held back, or what it was edited to; or fail."""
+        if gate.decision != "approve":
+            error = ApprovalRejected(
+                asset=what.asset.name,
+                partition=what.want.key,
+                run_id=self._who.run,
+                reason=gate.comment,
+                winner="" if gate.state == "expired" else gate.winner,
+            )
+            return self._fold_failure(what, Failure(error=error, retryable=False))
+        assert gate.held is not None, "an approval holds a value back"
+        if gate.edits is None:
+            self._group.publish(what.want, what.attempt, gate.held)
+            return Produced(millis=-1)
+        try:
+            value = codecs.decode(read_edits(gate.edits), what.asset.hints.returns)
+        except CodecError as error:
+            return self._fold_final(what, error)
+        edited = Returned(value=value, millis=0, facts={})
+        return self._fold_made(what, edited, [(ORIGINAL, gate.held)])
 
     def _answer(self, cell: Cell, what: Invocation, gate: Gate) -> Reply:
         companion = what.asset.companions.get("on_signal")

@@ -20,6 +20,7 @@ from flowstone.ledger.base import (
     Ending,
     Holding,
     Making,
+    Publishing,
     Version,
     Wanted,
 )
@@ -29,7 +30,7 @@ from flowstone.steps.shelf import Finished, Shelf
 from flowstone.steps.telling import Teller
 from flowstone.steps.toolbox import Job, Toolbox
 
-__all__ = ["Group"]
+__all__ = ["Group", "making"]
 
 _SECONDS = 0.05
 
@@ -63,6 +64,7 @@ class Group:
         self._reusing: list[tuple[Wanted, Version]] = []
         self._ending: list[Ending] = []
         self._holding: list[Holding] = []
+        self._publishing: list[Publishing] = []
         self._news: list[Event] = []
         self._lost: set[str] = set()
         self._timer: threading.Timer | None = None
@@ -144,6 +146,15 @@ class Group:
             self._holding.append(holding)
             self._news.append(event)
 
+    def publish(self, want: Wanted, attempt: Attempt, version: str) -> None:
+        """Take in that a version which was held back is to be shown."""
+        event = self.tell.published(want, version)
+        with self._lock:
+            self._publishing.append(
+                Publishing(wanted=want, attempt=attempt, version=version)
+            )
+            self._news.append(event)
+
     @property
     def holding(self) -> list[Holding]:
         """The waits that are not committed yet."""
@@ -196,16 +207,18 @@ class Group:
         self.stop()
         self._timer = None
         made, self._made = self._made, []
-        if not (made or release or self._reusing or self._ending or self._holding):
+        ends = self._reusing or self._ending or self._holding or self._publishing
+        if not (made or release or ends):
             return True, ()
         reach("store.before")
         self._shelf.store(made)
         reach("commit.before")
         what = Commit(
-            making=[_making(m) for m in made],
+            making=[making(m) for m in made],
             reusing=self._reusing,
             ending=self._ending,
             holding=self._holding,
+            publishing=self._publishing,
             news=[*self._news, *(m.told for m in made)],
             release=release,
             end_run=end_run,
@@ -214,6 +227,7 @@ class Group:
         done = packs.commit(self._who, self._toolbox.name, what)
         reach("commit.after")
         self._reusing, self._ending, self._holding, self._news = [], [], [], []
+        self._publishing = []
         return self._take(done.verdicts), done.news
 
     def _take(self, verdicts: Mapping[tuple[int, int], str]) -> bool:
@@ -232,7 +246,8 @@ class Group:
         return not refused
 
 
-def _making(made: Finished) -> Making:
+def making(made: Finished) -> Making:
+    """Say of a value that is stored what the ledger keeps of it."""
     assert made.stored is not None
     return Making(
         wanted=made.wanted,

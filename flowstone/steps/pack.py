@@ -1,18 +1,17 @@
-"""Run a pack: open it, make its cells in order under a budget, commit in groups.
+"""Make the cells of a pack, one after the other, and commit them in groups.
 
 What a reader in the pack gets is what was stored, decoded anew.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from typing import cast
 
 from flowstone.core.errors import FlowstoneError, WorkerLost
-from flowstone.core.messages import Cell, RunAssets
-from flowstone.core.outcome import Signal, Skip, Snooze
+from flowstone.core.messages import Cell
+from flowstone.core.outcome import Approval, Signal, Skip, Snooze
 from flowstone.core.plan import Edge
 from flowstone.core.replies import (
     Busy,
@@ -21,7 +20,6 @@ from flowstone.core.replies import (
     Left,
     Missing,
     NotHere,
-    PackReply,
     Produced,
     Raised,
     Reply,
@@ -32,16 +30,16 @@ from flowstone.core.replies import (
 )
 from flowstone.core.token import gate_id
 from flowstone.io.streams import SourceFailed
-from flowstone.ledger.base import Attempt, Claimed, Dispatch, Holding, Wanted
+from flowstone.ledger.base import Attempt, Claimed, Dispatch, Wanted
 from flowstone.steps.cells import (
     not_here,
     note_absence,
     partition,
     place,
-    placed,
     wanted,
 )
-from flowstone.steps.group import Group
+from flowstone.steps.group import Group, making
+from flowstone.steps.holding import for_approval, for_signal
 from flowstone.steps.invoke import (
     Failure,
     Invocation,
@@ -55,25 +53,14 @@ from flowstone.steps.invoke import (
 from flowstone.steps.later import not_built
 from flowstone.steps.lending import lend
 from flowstone.steps.points import reach
-from flowstone.steps.replies import closed, in_millis, opened_gate
+from flowstone.steps.replies import held_at, in_millis, opened_gate
 from flowstone.steps.shelf import Finished, NotStorable, Shelf
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
-__all__ = ["Pack", "run_assets"]
+__all__ = ["Pack"]
 
 _LOST_WORKERS = 5
 At = tuple[int, int]
-
-
-def run_assets(toolbox: Toolbox, call: Call, step: RunAssets) -> PackReply:
-    """Make the cells of a pack."""
-    job = toolbox.job(step.run)
-    if job is None:
-        # The database has forgotten the run: nothing of it can be made here.
-        return closed(step.cells)
-    pack = Pack(toolbox, call, job, call.dispatch(step.run, step.dispatch))
-    cells = placed(job, step.cells)
-    return pack.run(cells, budget=step.budget / 1000, last=step.last)
 
 
 class Pack:
@@ -91,33 +78,7 @@ class Pack:
         self._shelf = shelf
         self._group = Group(self._toolbox, self._job, self._who, shelf, self._replies)
 
-    # --- the whole ------------------------------------------------------------------
-
-    def run(self, cells: Sequence[Cell], *, budget: float, last: bool) -> PackReply:
-        """Make the cells; say what became of each."""
-        here = self._present(cells)
-        rerun = self._who.attempt > 1 and len(cells) > 1
-        reach("open.before")
-        opened = self._toolbox.ledger.packs.open(
-            self._who, self._toolbox.name, list(here.values()), rerun=rerun
-        )
-        if opened.closed:
-            return closed(cells, ended=last and opened.closed == "succeeded")
-        found = dict(zip(here, opened.cells, strict=True))
-        if rerun:
-            return PackReply(replies=[self._left_over(c, found) for c in cells])
-        self._take_shelf(Shelf(self._toolbox, self._job, opened.inputs))
-        try:
-            self._make_all(cells, here, found, budget)
-            ended = self._finish(last=last)
-        except Exception:
-            self._group.drop()
-            raise
-        finally:
-            self._group.stop()
-        reach("reply.before")
-        replies = [self._replies[_at(c)] for c in cells]
-        return PackReply(replies=replies, ended=ended)
+    # --- its cells ------------------------------------------------------------------
 
     def _present(self, cells: Sequence[Cell]) -> dict[At, Wanted]:
         """Tell the cells that this worker can make from those it cannot."""
@@ -133,39 +94,9 @@ class Pack:
             note_absence(self._toolbox, self._job.run.request, why[0])
         return here
 
-    def _left_over(self, cell: Cell, found: dict[At, Claimed]) -> Reply:
-        """Answer a cell of a pack whose worker was lost."""
-        claimed = found.get(_at(cell))
-        if claimed is None:
-            return self._replies[_at(cell)]
-        return Produced(millis=-1) if claimed.made else Left(solo=True)
-
-    def _make_all(
-        self,
-        cells: Sequence[Cell],
-        here: dict[At, Wanted],
-        found: dict[At, Claimed],
-        budget: float,
-    ) -> None:
-        began = time.monotonic()
-        for cell in cells:
-            at = _at(cell)
-            if at not in here or at in self._replies:
-                continue
-            self._group.check()
-            spent = bool(self._replies) and time.monotonic() - began > budget
-            spent = spent or self._failure_stops()
-            self._answer_for(at, self._make(cell, here[at], found[at], spent=spent))
-
     def _answer_for(self, at: At, reply: Reply) -> None:
         # Where its commit was refused meanwhile, the group has answered already.
         self._replies.setdefault(at, reply)
-
-    def _failure_stops(self) -> bool:
-        """Tell whether something failed, and what follows is the flow's to decide."""
-        return self._job.run.request.on_failure == "stop" and any(
-            isinstance(reply, Raised) for reply in self._replies.values()
-        )
 
     def _finish(self, *, last: bool) -> bool:
         """Commit what is left, and let go of every claim."""
@@ -205,7 +136,7 @@ class Pack:
             if gate is None:
                 return Superseded()
             # Its answer may have come while nobody listened: have the flow ask.
-            return Held(gate=gate.id, deadline=gate.deadline, answered=True)
+            return held_at(gate, answered=True)
         if claimed.reused is not None:
             self._group.reuse(want, claimed.reused)
             return Reused()
@@ -322,12 +253,28 @@ class Pack:
             case Signal():
                 asked = cast("Signal[object]", done.value)
                 return self._fold_signal(what, asked, reads)
+            case Approval():
+                held = cast("Approval[object]", done.value)
+                return self._fold_approval(what, held, done, reads)
             case _:
                 return self._fold_made(what, done, reads)
 
     def _fold_made(
         self, what: Invocation, done: Returned, reads: Sequence[tuple[str, str]]
     ) -> Reply:
+        made = self._put(what, done, done.value, reads)
+        if not isinstance(made, Finished):
+            return made
+        return Produced(millis=made.millis) if self._group.make(made) else Left()
+
+    def _put(
+        self,
+        what: Invocation,
+        done: Returned,
+        value: object,
+        reads: Sequence[tuple[str, str]],
+    ) -> Finished | Reply:
+        """Put a value on the shelf; where it cannot be stored, say what follows."""
         # What was waited for at a gate tells nothing of the function.
         millis = -1 if what.want.gate else done.millis
         made = Finished(
@@ -340,13 +287,13 @@ class Pack:
             told=self._group.tell.produced(what.want, what.attempt, millis),
         )
         try:
-            self._shelf.put(made, watched(self._call, done.value))
+            self._shelf.put(made, watched(self._call, value))
         except NotStorable as error:
             return self._fold_final(what, error.__cause__ or error)
         except SourceFailed as error:
             failed = stopped_or_failed(self._call, what, error.__cause__ or error)
             return self._fold(what, failed, reads)
-        return Produced(millis=made.millis) if self._group.make(made) else Left()
+        return made
 
     def _fold_signal(
         self,
@@ -354,17 +301,28 @@ class Pack:
         signal: Signal[object],
         reads: Sequence[tuple[str, str]],
     ) -> Reply:
-        wait, gate = signal.timeout, self._gate(what.want)
-        self._group.hold(
-            Holding(
-                wanted=what.want,
-                attempt=what.attempt,
-                gate=gate,
-                timeout_seconds=None if wait is None else wait.total_seconds(),
-                on_timeout=signal.on_timeout,
-                reads=reads,
-            )
-        )
+        gate = self._gate(what.want)
+        self._group.hold(for_signal(what, signal, gate, reads))
+        return Held(gate=gate)
+
+    def _fold_approval(
+        self,
+        what: Invocation,
+        approval: Approval[object],
+        done: Returned,
+        reads: Sequence[tuple[str, str]],
+    ) -> Reply:
+        """Store a value that nobody reads until somebody has decided on it."""
+        made = self._put(what, done, approval.value, reads)
+        if not isinstance(made, Finished):
+            return made
+        self._shelf.store([made])
+        self._shelf.forget(what.want.cell)
+        gate = self._gate(what.want)
+        try:
+            self._group.hold(for_approval(what, approval, gate, making(made)))
+        except TypeError as error:
+            return self._fold_final(what, error)
         return Held(gate=gate)
 
     def _fold_failure(self, what: Invocation, bad: Failure) -> Reply:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import cast, get_args
 
 from flowstone.core import plan as planning
+from flowstone.core.along import taken_along
 from flowstone.core.errors import RunError, UpstreamMissing
 from flowstone.core.events import BackfillStarted, Event, RunStarted
-from flowstone.core.messages import Ended, MakePlan, Planned, ReadPlan, Request
+from flowstone.core.messages import (
+    Ended,
+    First,
+    MakePlan,
+    Planned,
+    ReadPlan,
+    Request,
+    RunAssets,
+    Status,
+)
 from flowstone.core.partition import PartitionKey
 from flowstone.core.plan import Plan
 from flowstone.core.replies import NotHere
 from flowstone.ledger.base import LIVE, RunRow, Version
 from flowstone.steps.cells import note_absence
+from flowstone.steps.running import run_assets
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
 __all__ = ["make_plan", "read_plan"]
@@ -23,7 +36,28 @@ def make_plan(
     toolbox: Toolbox, call: Call, step: MakePlan
 ) -> Planned | NotHere | Ended:
     """Write the plan of a run; answer what its flow needs to know of it."""
-    request = step.request
+    found = _plan(toolbox, call, step.request)
+    if step.along and isinstance(found, Planned):
+        return _make_along(toolbox, call, step.request, found)
+    return found
+
+
+def _make_along(
+    toolbox: Toolbox, call: Call, request: Request, planned: Planned
+) -> Planned:
+    """Make all of a run at once, where it is known to be short."""
+    cells = taken_along(planned.skeleton, request, datetime.now(UTC))
+    if not cells:
+        return planned
+    # Its number is below all that the flow gives: whoever is asked later takes over.
+    step = RunAssets(
+        run=request.run, dispatch=0, cells=cells, budget=request.budget, last=True
+    )
+    reply = run_assets(toolbox, call, step)
+    return replace(planned, first=First(cells=[c.node for c in cells], reply=reply))
+
+
+def _plan(toolbox: Toolbox, call: Call, request: Request) -> Planned | NotHere | Ended:
     row = toolbox.ledger.runs.get(request.run)
     if row is None and request.verb == "backfill":
         return _forgotten(request)
@@ -38,8 +72,12 @@ def make_plan(
     )
     given = _given(toolbox, plan, row.keys[0])
     started = _started(request, row)
-    if not toolbox.ledger.runs.plan(row, plan, given, [started]):
+    written = toolbox.ledger.runs.plan(row, plan, given, [started])
+    if written == "ended":
         return Ended(status="cancelled", error=None)
+    if written == "ours":
+        planned = replace(row, status="running", plan=plan.digest)
+        toolbox.remember(Job(run=planned, plan=plan))
     toolbox.telemetry.emit([started])
     return _answered(toolbox, row)
 
@@ -48,8 +86,8 @@ def _planned_before(toolbox: Toolbox, row: RunRow) -> Planned | Ended:
     """Answer again what an earlier attempt has written, and whose reply was lost."""
     if row.status not in LIVE:
         error = None if row.error is None else row.error.to_data()
-        status = row.status if row.status == "failed" else "cancelled"
-        return Ended(status=status, error=error)
+        status = row.status if row.status in get_args(Status) else "cancelled"
+        return Ended(status=cast("Status", status), error=error)
     return _answered(toolbox, row)
 
 
@@ -70,7 +108,31 @@ def read_plan(toolbox: Toolbox, call: Call, step: ReadPlan) -> Planned:
     job = toolbox.job(step.run)
     if job is None:
         raise LookupError(f"run {step.run} has no plan in the ledger")  # noqa: EM102
+    if step.adopt:
+        job = _adopted(toolbox, job)
     return _planned(toolbox, job, _without_value(toolbox, job))
+
+
+def _adopted(toolbox: Toolbox, job: Job) -> Job:
+    """Plan what is not made yet with the code that is here, where the graph is the same.
+
+    Otherwise the run waits for a worker that has its code, and says so.
+    """
+    request = job.run.request
+    if request.asset not in toolbox.pipeline:
+        return job
+    plan = planning.make_plan(
+        toolbox.name,
+        toolbox.pipeline,
+        request.asset,
+        upstream=request.verb != "materialize",
+    )
+    same = plan.digest == job.plan.digest or not plan.is_shaped_as(job.plan)
+    if same or not toolbox.ledger.runs.adopt(job.run.id, plan):
+        return job
+    moved = Job(run=replace(job.run, plan=plan.digest), plan=plan)
+    toolbox.remember(moved)
+    return moved
 
 
 def _forgotten(request: Request) -> Ended:

@@ -14,9 +14,13 @@ from flowstone.core.replies import (
     Reply,
     Superseded,
 )
+from flowstone.ledger.base import Gate
 from flowstone.ledger.gates import Gates
+from flowstone.steps.invoke import shown
 
-__all__ = ["closed", "in_millis", "opened_gate"]
+__all__ = ["closed", "held_at", "in_millis", "opened_gate"]
+
+_NAME = 80
 
 
 def closed(cells: Sequence[Cell], *, ended: bool = False) -> PackReply:
@@ -36,5 +40,14 @@ def opened_gate(gates: Gates, gate: str) -> Reply:
     found = gates.get(gate)
     if found is None:
         return Superseded()
-    answered = found.state != "waiting" or gates.has_answer(gate)
-    return Held(gate=gate, deadline=found.deadline, answered=answered)
+    early = found.kind == "signal" and gates.has_answer(gate)
+    return held_at(found, answered=found.state != "waiting" or early)
+
+
+def held_at(gate: Gate, *, answered: bool = False) -> Reply:
+    """Say that a cell waits at a gate, until when, and for what."""
+    waits_for = ""
+    if gate.kind == "approval":
+        by = f" by {shown(gate.escalated_to, _NAME)}" if gate.escalated_to else ""
+        waits_for = f"a decision{by}"
+    return Held(gate=gate.id, deadline=gate.due, answered=answered, waits_for=waits_for)

@@ -19,9 +19,9 @@ def retell(toolbox: Toolbox, step: Step[object]) -> None:
     if not toolbox.telemetry.listens("flowstone."):
         return
     match step:
-        case MakePlan(request=request):
+        case MakePlan(request=request, along=along):
             found = _recorded(toolbox, request.run)
-            toolbox.telemetry.emit(e for e in found if e.name in RUN_STARTS)
+            toolbox.telemetry.emit(e for e in found if along or e.name in RUN_STARTS)
         case EndRun(run=run):
             toolbox.telemetry.emit(_ending(_recorded(toolbox, run)))
         case RunAssets() | SettleGates():

@@ -16,9 +16,9 @@ from flowstone.core.messages import (
 from flowstone.core.ticks import CheckSensor, ResolveTick
 from flowstone.steps.end import end_run
 from flowstone.steps.gates import settle_gates
-from flowstone.steps.pack import run_assets
 from flowstone.steps.plan import make_plan, read_plan
 from flowstone.steps.retelling import retell
+from flowstone.steps.running import run_assets
 from flowstone.steps.sensors import check_sensor
 from flowstone.steps.ticks import resolve_tick
 from flowstone.steps.toolbox import Call, Toolbox

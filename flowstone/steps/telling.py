@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TypedDict
 
+from flowstone.core.approval_events import ApprovalRequested
 from flowstone.core.errors import AssetFailed, FlowstoneError, ResourceUnavailable
 from flowstone.core.events import (
     Event,
@@ -58,6 +59,15 @@ class Teller:
             millis=None if millis < 0 else millis,
         )
 
+    def published(self, want: Wanted, version: str) -> Event:
+        """Tell of a value that was held back until now."""
+        return MaterializationStopped(
+            **self._place(want),
+            outcome="produced",
+            attempt=want.number,
+            version=version,
+        )
+
     def stopped(self, want: Wanted, outcome: str, reason: str) -> Event:
         """Tell of an attempt that has ended without a value, and without a failure."""
         return MaterializationStopped(
@@ -83,6 +93,15 @@ class Teller:
     def waits(self, holding: Holding) -> Event:
         """Tell of a wait at a gate: a first one, or once more at the same."""
         seconds, want = holding.timeout_seconds, holding.wanted
+        if holding.made is not None:
+            return ApprovalRequested(
+                **self._place(want),
+                outcome="held",
+                approval=holding.gate,
+                message=shown(holding.message, _SHOWN) or None,
+                timeout_millis=None if seconds is None else round(seconds * 1000),
+                version=holding.made.attempt.id,
+            )
         kind = GateExtended if want.gate else GateOpened
         return kind(
             **self._place(want),

@@ -106,20 +106,29 @@ class Toolbox:
         if known is not None:
             return known
         row = self.ledger.runs.get(run)
-        if row is None or row.plan is None:
+        return None if row is None else self.job_of(row)
+
+    def job_of(self, row: RunRow) -> Job | None:
+        """Give a run, whose row was read, and its plan."""
+        if row.plan is None:
             return None
         job = Job(run=row, plan=self._plan(row.plan))
         self.remember(job)
         return job
 
     def remember(self, job: Job) -> None:
-        """Keep a run and its plan at hand: neither ever changes."""
+        """Keep a run and its plan at hand; `forget` it where it may have moved."""
         with self._lock:
             self._jobs[job.run.id] = job
             self._plans[job.plan.digest] = job.plan
             for kept in (self._jobs, self._plans):
                 while len(kept) > _KEPT:
                     kept.popitem(last=False)
+
+    def forget(self, run: str) -> None:
+        """Have a run be read again: a worker of another version may have planned it."""
+        with self._lock:
+            self._jobs.pop(run, None)
 
     def _plan(self, digest: str) -> Plan:
         with self._lock:

@@ -6,6 +6,14 @@ spans of OpenTelemetry. What is exact, and can be asked for later, is in the led
 """
 
 from flowstone.core.events import (
+    ApprovalCancelled,
+    ApprovalDenied,
+    ApprovalEscalated,
+    ApprovalExpired,
+    ApprovalGranted,
+    ApprovalRecomputed,
+    ApprovalReminded,
+    ApprovalRequested,
     BackfillStarted,
     BackfillStopped,
     ErrorOccurred,
@@ -31,6 +39,14 @@ from flowstone.telemetry.logs import JsonFormatter, log_as_json, log_events
 
 __all__ = [
     "PROCESS",
+    "ApprovalCancelled",
+    "ApprovalDenied",
+    "ApprovalEscalated",
+    "ApprovalExpired",
+    "ApprovalGranted",
+    "ApprovalRecomputed",
+    "ApprovalReminded",
+    "ApprovalRequested",
     "BackfillStarted",
     "BackfillStopped",
     "ErrorOccurred",

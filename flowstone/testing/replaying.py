@@ -10,7 +10,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from flowstone.engines.temporal.plugin import FlowstonePlugin
-from flowstone.engines.temporal.workflows import WORKFLOWS
+from flowstone.engines.temporal.served import WORKFLOWS
 
 __all__ = ["replay"]
 

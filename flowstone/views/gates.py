@@ -6,12 +6,12 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from flowstone.core.errors import NotSupported, RunClosed
+from flowstone.core.errors import NotSupported
 from flowstone.core.pipeline import AnyAsset
 from flowstone.core.token import read_token
-from flowstone.engines.ports import Backend
-from flowstone.ledger.base import LIVE, Gate
+from flowstone.ledger.base import Gate
 from flowstone.steps.toolbox import Toolbox
+from flowstone.views.bell import Bell
 
 __all__ = ["Gates"]
 
@@ -19,9 +19,9 @@ __all__ = ["Gates"]
 class Gates:
     """Waits for an answer from outside."""
 
-    def __init__(self, toolbox: Toolbox, backend: Backend, actor: str) -> None:
+    def __init__(self, toolbox: Toolbox, bell: Bell, actor: str) -> None:
         self._toolbox = toolbox
-        self._backend = backend
+        self._bell = bell
         self._actor = actor
 
     async def list(self) -> Sequence[Gate]:
@@ -60,30 +60,8 @@ class Gates:
         answered = await asyncio.to_thread(
             self._toolbox.ledger.gates.answer, gate, text, self._actor
         )
-        if answered is not None and not await self._is_heard(answered):
-            await self._close(answered)
-
-    async def _is_heard(self, gate: Gate) -> bool:
-        try:
-            return await self._backend.ring(gate.workflow, gate.id)
-        except Exception:  # noqa: BLE001 - it is decided, and the relay rings again
-            return True
-
-    async def _close(self, gate: Gate) -> None:
-        """End the run of a gate whose workflow is gone, and say that it has ended."""
-        runs, gates = self._toolbox.ledger.runs, self._toolbox.ledger.gates
-        row = await asyncio.to_thread(runs.get, gate.run)
-        if row is not None and row.status in LIVE:
-            # Of another process on this machine, nobody here knows whether it lives.
-            if row.owner != self._backend.owner or await self._backend.is_alive(row):
-                return
-            gone = "its workflow is gone"
-            await asyncio.to_thread(
-                lambda: self._toolbox.end(row, "terminated", reason=gone)
-            )
-        found = await asyncio.to_thread(gates.get, gate.id)
-        if found is not None and found.state == "abandoned":
-            raise RunClosed(run_id=gate.run, status="ended")
+        if answered is not None:
+            await self._bell.ring(answered)
 
 
 def _refuse(value: object) -> object:

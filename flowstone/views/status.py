@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from flowstone.ledger.base import Version
+from flowstone.ledger.deciding import approval_id
 from flowstone.steps.toolbox import Toolbox
 
 __all__ = ["AssetStatus", "StatusWord", "status_of"]
@@ -79,7 +80,8 @@ def _activity(
     claim = catalog.claim(asset, key)
     if claim is not None:
         holder, gate = claim
-        return ("waiting", "a signal", holder) if gate else ("running", "", holder)
+        why = _waits_for(toolbox, gate) if gate else ""
+        return "waiting" if gate else "running", why, holder
     run = catalog.last_run(toolbox.name, name, key)
     if run is not None and run.status in {"starting", "running"}:
         return "queued", "", run.id
@@ -96,3 +98,12 @@ def _activity(
         reason = run.error.message if run.error else run.reason
         return _ENDS[run.status], reason, run.id
     return "never_run", "", None
+
+
+def _waits_for(toolbox: Toolbox, gate: str) -> str:
+    found = toolbox.ledger.gates.get(gate)
+    if found is None or found.kind == "signal":
+        return "a signal"
+    by = f" by {found.escalated_to}" if found.escalated_to else ""
+    said = f": {found.message}" if found.message else ""
+    return f"approval {approval_id(found)}{by}{said}"

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from flowstone import (
+    Approval,
     Context,
     Flowstone,
     Pipeline,
@@ -101,6 +102,37 @@ def unanswered(rows: list[int]) -> int | Signal[int]:
     return Signal(timeout=SHORT)
 
 
+@asset
+def reviewed(rows: list[int]) -> int | Approval[int]:
+    return Approval(len(rows), message="Enough?", timeout=timedelta(minutes=5))
+
+
+@asset
+def reads_review(reviewed: int) -> int:
+    return reviewed
+
+
+@asset
+def escalated(rows: list[int]) -> int | Approval[int]:
+    return Approval(
+        len(rows),
+        timeout=2 * SHORT,
+        on_timeout="escalate",
+        escalate_to="the board",
+        remind=[SHORT],
+    )
+
+
+@asset
+def extended(rows: list[int]) -> int | Signal[int]:
+    return Signal(timeout=SHORT, on_timeout="extend", extensions=2)
+
+
+@asset
+def rerun(rows: list[int]) -> int | Signal[int]:
+    return Signal(timeout=SHORT, on_timeout="rerun", extensions=2)
+
+
 PIPELINE = Pipeline(
     catalog,
     rows,
@@ -115,6 +147,11 @@ PIPELINE = Pipeline(
     answered,
     reads_answer,
     unanswered,
+    reviewed,
+    reads_review,
+    escalated,
+    extended,
+    rerun,
 )
 
 app = Flowstone(

@@ -1,11 +1,13 @@
-"""An asset that waits for an answer; the environment says where its token goes."""
+"""Assets that wait; the environment says where their tokens go, and for how long."""
 
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from flowstone import (
+    Approval,
     Context,
     Flowstone,
     Pipeline,
@@ -23,11 +25,24 @@ def answered(ctx: Context) -> int | Signal[int]:
     return Signal()
 
 
+@asset
+def approved(ctx: Context) -> int | Approval[int]:
+    with Path(os.environ["WAITING_TOKENS"]).with_name("asked").open("a") as log:
+        log.write(f"{ctx.run_id}\n")
+    seconds = float(os.environ.get("WAITING_SECONDS", "0"))
+    return Approval(7, timeout=timedelta(seconds=seconds) if seconds else None)
+
+
+@asset
+def expiring() -> int | Signal[int]:
+    return Signal(timeout=timedelta(seconds=float(os.environ["WAITING_SECONDS"])))
+
+
 def make_app(name: str, url: str) -> Flowstone:
     """Make the app on a Postgres."""
     return Flowstone(
         name,
-        Pipeline(answered),
+        Pipeline(answered, approved, expiring),
         io={"default": PostgresIO(url)},
         ledger=SqlLedger(url),
         secrets=Secrets({"test": b"a secret of the tests"}),

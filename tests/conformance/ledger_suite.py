@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Table, func, select, text, true, update
 
@@ -21,6 +21,7 @@ from flowstone.ledger.base import (
     Holding,
     Making,
     Opened,
+    Publishing,
     RunRow,
     Version,
     Wanted,
@@ -78,7 +79,7 @@ class Book:
         """Begin and plan a run; give its first dispatch."""
         row = self.row(workflow=workflow, **more)
         self.ledger.runs.begin(row)
-        assert self.ledger.runs.plan(row, PLAN, {}, [])
+        assert self.ledger.runs.plan(row, PLAN, {}, []) != "ended"
         return Dispatch(row.id, workflow, 1, 1)
 
     def end(self, who: Dispatch, status: str = "terminated") -> bool:
@@ -169,6 +170,35 @@ class Book:
             timeout_seconds=seconds,
             on_timeout="fail",
         )
+
+    def approval(
+        self,
+        who: Dispatch,
+        want: Wanted,
+        gate: str = "g",
+        *,
+        reads: Mapping[str, str] | None = None,
+        **terms: Any,
+    ) -> str:
+        """Have a value held back until somebody has decided; give its version's id."""
+        claimed = self.claim(who, want)
+        held = replace(
+            self.holding(want, claimed, gate, seconds=terms.pop("seconds", None)),
+            on_timeout=terms.pop("on_timeout", "reject"),
+            made=self.making(want, claimed, reads),
+            reads=list((reads or {}).items()),
+            **terms,
+        )
+        assert self.commit(who, Commit(holding=[held], release=True)) == ["held"]
+        assert held.made is not None
+        return held.made.attempt.id
+
+    def publish(self, who: Dispatch, want: Wanted, version: str) -> list[str]:
+        """Show a version that was held back."""
+        attempt = self.claim(who, want).attempt
+        assert attempt is not None
+        shown = Publishing(wanted=want, attempt=attempt, version=version)
+        return self.commit(who, Commit(publishing=[shown], release=True))
 
     def commit(self, who: Dispatch, commit: Commit) -> list[str]:
         """Commit; give the verdicts in the order of the cells."""

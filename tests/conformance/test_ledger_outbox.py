@@ -63,6 +63,21 @@ def test_a_bell_is_silent_once_its_gate_was_seen(book: Book) -> None:
     assert book.count(outbox) == 0
 
 
+def test_runs_are_woken_one_after_the_other_and_once(book: Book) -> None:
+    """However many workers want them woken, each has one bell, at its own time."""
+    whom = [(f"w{n}", book.run(f"w{n}").run) for n in range(3)]
+    outbox_of = book.ledger.outbox
+
+    first = outbox_of.wake(APP, whom[:2], spacing=MINUTE)
+    again = outbox_of.wake(APP, whom, spacing=MINUTE)
+
+    assert (first, again) == (2, 1)
+    at_once_due = outbox_of.due(APP)
+    later(book, 61)
+    assert [b.workflow for b in at_once_due] == ["w0", "w2"]
+    assert [(b.workflow, b.gate) for b in outbox_of.due(APP)] == [("w1", "")]
+
+
 def test_two_relays_ring_each_bell_once(book: Book) -> None:
     """Workers that look at the same moment share the bells that are due."""
     one = book.run("one")

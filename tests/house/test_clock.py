@@ -18,7 +18,7 @@ from temporalio.worker.workflow_sandbox import (
 )
 
 from flowstone.engines.temporal.plugin import FlowstonePlugin
-from flowstone.engines.temporal.workflows import WORKFLOWS
+from flowstone.engines.temporal.served import WORKFLOWS
 from tests.house.source import ROOT
 
 FLOW = "flowstone.flows.materialize"
@@ -98,7 +98,7 @@ async def test_the_flow_as_it_is_asks_nothing() -> None:
 
 
 def test_only_pure_words_pass_through_the_sandbox() -> None:
-    """Beside Temporal's own list, the sandbox lets `flowstone.core` through alone."""
+    """Beside Temporal's own list, the sandbox lets pass what decides nothing, alone."""
     config = Replayer(workflows=WORKFLOWS, plugins=[FlowstonePlugin()]).config(
         active_config=True
     )
@@ -106,4 +106,9 @@ def test_only_pure_words_pass_through_the_sandbox() -> None:
 
     assert isinstance(runner, SandboxedWorkflowRunner)
     usual = SandboxRestrictions.default.passthrough_modules
-    assert runner.restrictions.passthrough_modules - usual == {"flowstone.core"}
+    assert runner.restrictions.passthrough_modules - usual == {
+        "flowstone.core",
+        "flowstone.flows.engine",
+        "flowstone.engines.temporal.engine",
+        "flowstone.engines.temporal.ids",
+    }

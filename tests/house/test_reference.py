@@ -29,7 +29,16 @@ from flowstone.core.messages import Status
 from flowstone.settings import Setting, Settings
 from flowstone.steps.points import POINTS
 from flowstone.testing import plugin
-from flowstone.views import Audit, Gates, Lineage, Runs, Schedules, Sensors, StatusWord
+from flowstone.views import (
+    Approvals,
+    Audit,
+    Gates,
+    Lineage,
+    Runs,
+    Schedules,
+    Sensors,
+    StatusWord,
+)
 from tests.house.source import ROOT, modules
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -80,6 +89,7 @@ def test_every_verb_is_explained() -> None:
         "": Client,
         "runs.": Runs,
         "lineage.": Lineage,
+        "approvals.": Approvals,
         "gates.": Gates,
         "audit.": Audit,
         "schedules.": Schedules,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flowstone.core.partition import PartitionKey
 from flowstone.stack import PostgresServer
 from flowstone.testing import crash_at, freeze_at
 from tests.apps import crashy
@@ -21,7 +22,8 @@ pytestmark = [
     pytest.mark.xdist_group("crashes"),
 ]
 
-DAY = "2025-01-15"
+DAY_BEFORE, DAY = "2025-01-14", "2025-01-15"
+KEY = PartitionKey.of(DAY).text
 APP = "tests.apps.crashy:app"
 
 KILLS: Mapping[str, Mapping[str, str]] = {
@@ -31,11 +33,17 @@ KILLS: Mapping[str, Mapping[str, str]] = {
     "between-store-and-commit": crash_at("commit.before").environment,
     "between-commit-and-reply": crash_at("reply.before").environment,
     "after-commit": crash_at("commit.after").environment,
+    # What is known to be short is made by the step that plans it.
+    "known-inside-user-code": {"CRASHY_KILL_IN": "second"},
+    "known-with-uncommitted-members": crash_at("store.before").environment,
+    "known-between-commit-and-reply": crash_at("reply.before").environment,
 }
 FREEZES: Mapping[str, Mapping[str, str]] = {
     "before-open": freeze_at("open.before").environment,
     "inside-user-code": {"CRASHY_FREEZE_IN": "second"},
     "before-commit": freeze_at("commit.before").environment,
+    "known-before-open": freeze_at("open.before").environment,
+    "known-before-commit": freeze_at("commit.before").environment,
 }
 _AT_ONCE = 5
 """Scenes; to start more workers would take longer than to wait for their heartbeats."""
@@ -54,6 +62,7 @@ class Seen:
     claims: list[tuple[object, ...]]
     attempts: list[tuple[object, ...]]
     produced: list[tuple[object, ...]]
+    along: list[tuple[object, ...]]
     log: list[str]
 
 
@@ -80,9 +89,22 @@ class Scene:
             },
         )
 
+    async def prepare(self) -> None:
+        """Have durations of all assets on record, where the scene is of known ones."""
+        if "-known-" not in self.name:
+            return
+        worker = await asyncio.to_thread(self.worker)
+        try:
+            app = crashy.make_app(self.name, self.url)
+            async with app.connect(self.address) as stone:
+                run = await stone.materialize_all(crashy.last, DAY_BEFORE)
+                await run.result()
+        finally:
+            worker.end()
+
     def wait_late(self) -> None:
         """Wait until a thawed worker has tried to commit what it had."""
-        if self.name != "freeze-before-commit":
+        if not self.name.endswith("before-commit"):
             time.sleep(3)
             return
         late = "SELECT 1 FROM flowstone_attempts WHERE asset LIKE %s AND state = %s"
@@ -92,13 +114,14 @@ class Scene:
     def seen(self, value: object) -> Seen:
         """Look at what is left."""
         mine = f"{self.name}/%"
+        own = (mine, KEY)
         return Seen(
             value=value,
             versions=query(
                 self.url,
                 "SELECT asset, count(*) FROM flowstone_versions WHERE asset LIKE %s "
-                "GROUP BY asset ORDER BY asset",
-                mine,
+                "AND key = %s GROUP BY asset ORDER BY asset",
+                *own,
             ),
             claims=query(
                 self.url, "SELECT * FROM flowstone_claims WHERE asset LIKE %s", mine
@@ -106,15 +129,22 @@ class Scene:
             attempts=query(
                 self.url,
                 "SELECT state, count(*) FROM flowstone_attempts WHERE asset LIKE %s "
-                "GROUP BY state ORDER BY state",
-                mine,
+                "AND key = %s GROUP BY state ORDER BY state",
+                *own,
             ),
             produced=query(
                 self.url,
                 "SELECT r.pipeline || '/' || e.asset, count(*) FROM flowstone_events e "
                 "JOIN flowstone_runs r ON r.id = e.run WHERE r.pipeline = %s "
-                "AND e.outcome = 'produced' GROUP BY 1 ORDER BY 1",
+                "AND e.outcome = 'produced' AND e.key = %s GROUP BY 1 ORDER BY 1",
                 self.name,
+                KEY,
+            ),
+            along=query(
+                self.url,
+                "SELECT asset FROM flowstone_attempts WHERE asset LIKE %s "
+                "AND key = %s AND dispatch = 0",
+                *own,
             ),
             log=(self.folder / "ran").read_text().split(),
         )
@@ -127,6 +157,7 @@ def one_each(name: str) -> list[tuple[object, ...]]:
 
 async def killed(scene: Scene, environment: Mapping[str, str]) -> Seen:
     """Run while the worker is killed, and another one comes."""
+    await scene.prepare()
     doomed = await asyncio.to_thread(lambda: scene.worker(**environment))
     workers = [doomed]
     try:
@@ -144,6 +175,7 @@ async def killed(scene: Scene, environment: Mapping[str, str]) -> Seen:
 
 async def frozen(scene: Scene, environment: Mapping[str, str]) -> Seen:
     """Run while the worker is frozen past its heartbeat, and thawed at the end."""
+    await scene.prepare()
     doomed = await asyncio.to_thread(lambda: scene.worker(**environment))
     workers = [doomed]
     try:
@@ -223,6 +255,15 @@ def test_a_thawed_worker_is_too_late(disturbed: dict[str, Seen], when: str) -> N
 def test_each_value_is_told_of_once(disturbed: dict[str, Seen], scene: str) -> None:
     """What is recorded as made was made: once for each asset, never for a late worker."""
     assert disturbed[scene].produced == one_each(scene)
+
+
+@pytest.mark.parametrize("scene", [*KILLED, *FROZEN])
+def test_what_is_known_was_begun_with_its_plan(
+    disturbed: dict[str, Seen], scene: str
+) -> None:
+    """The scenes of known durations disturb the step that plans; the others do not."""
+    early = "before-open" in scene
+    assert bool(disturbed[scene].along) == ("-known-" in scene and not early)
 
 
 def test_what_a_thawed_worker_had_made_is_discarded(

@@ -37,9 +37,14 @@ def test_every_shape_is_recorded() -> None:
     """Each way a run can go has a history, with and without continuing as new."""
     recorded = {name_of(path) for path in HISTORIES}
 
-    for shape in ("warm", "blocked", "answered", "expired", "cancelled", "backfill"):
+    for shape in (
+        *("warm", "blocked", "answered", "expired", "cancelled", "backfill"),
+        *("approved", "rejected", "recomputed", "escalated", "extended", "rerun"),
+    ):
         assert f"0.1/{shape}.json" in recorded
         assert any(name.startswith(f"0.1/continued/{shape}") for name in recorded)
+    # What is made along with its plan, and what moves with a deploy, has one alone.
+    assert {f"0.1/{n}.json" for n in ("along", "moved-0", "moved-1")} <= recorded
     for shape in ("fired", "triggered", "failed", "refused", "cancelled", "look-news"):
         assert f"0.1/clock/{shape}.json" in recorded
     for shape in ("waited-0", "waited-8"):

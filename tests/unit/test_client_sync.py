@@ -29,6 +29,7 @@ from flowstone import (
     Run,
     Signal,
     UnknownAsset,
+    UnknownGate,
     UnknownRun,
     asset,
     daily,
@@ -244,7 +245,9 @@ def test_errors_keep_their_class(stone: SyncClient) -> None:
     with pytest.raises(NotSupported):
         stone.plan(report)
     with pytest.raises(NotSupported):
-        stone.approvals  # noqa: B018 - asking is refused
+        stone.schedules  # noqa: B018 - asking is refused
+    with pytest.raises(UnknownGate):
+        stone.approvals.get("nothing")
 
     assert (failed.value.error_type, failed.value.error) == ("ValueError", "no good")
 

@@ -40,7 +40,10 @@ class RunError(FlowstoneError):
         return f"Run {self.run_id!r} failed." if self.run_id else "The run failed."
 
     def _because(self) -> str:
-        return f": {self.reason}" if self.reason else "."
+        if not self.reason:
+            return "."
+        ended = self.reason.endswith((".", "!", "?"))
+        return f": {self.reason}" if ended else f": {self.reason}."
 
 
 @dataclass(eq=False, kw_only=True)
@@ -136,14 +139,16 @@ class BranchFailed(RunError):
 
 @dataclass(eq=False, kw_only=True)
 class ApprovalRejected(RunError):
-    """Somebody said no, or the deadline did."""
+    """Somebody said no, or the deadline did; `winner` says who, `reason` why."""
 
     asset: str
     partition: str = "-"
+    winner: str = ""
 
     def _say(self) -> str:
+        rejected = self.winner or "rejected"
         return (
-            f"{at(self.asset, self.partition)} was rejected{self._because()} "
+            f"{at(self.asset, self.partition)} was {rejected}{self._because()} "
             "Materialize it again to ask anew."
         )
 

@@ -93,6 +93,12 @@ class TemporalEngine:
         workflow.set_current_details(details()[:_DETAILS])
 
     @property
+    def outdated(self) -> bool:
+        """Whether another version of the worker is current than the run's own."""
+        # Experimental in the SDK: nothing else of the house asks it.
+        return workflow.info().is_target_worker_deployment_version_changed()
+
+    @property
     def history_full(self) -> bool:
         """Whether the server suggests to continue as new."""
         return workflow.info().is_continue_as_new_suggested()

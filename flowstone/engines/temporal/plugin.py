@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
@@ -20,15 +20,25 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import ActivityHandle
 
 from flowstone.core.errors import ConfigurationError, FlowstoneError
+from flowstone.engines.temporal.payloads import Payloads, data_converter
 
 __all__ = ["FlowstonePlugin"]
+
+_PASSED = (
+    "flowstone.core",
+    "flowstone.flows.engine",
+    "flowstone.engines.temporal.engine",
+    "flowstone.engines.temporal.ids",
+)
+"""What the sandbox need not import anew: words, and how Temporal is asked to do them."""
 
 
 class FlowstonePlugin(SimplePlugin):
     """Sets the converter, the sandbox and the failure types; refuses to replace yours.
 
-    The sandbox stays strict for flows: only the pure words of `flowstone.core` pass
-    through, so a clock in a flow stops the workflow instead of breaking its replay.
+    The sandbox stays strict for whatever decides: only the pure words of the house and
+    the engine pass through, so a clock in a flow stops the workflow instead of breaking
+    its replay.
     """
 
     def __init__(self) -> None:
@@ -69,10 +79,10 @@ class _Outbound(WorkflowOutboundInterceptor):
 
 def _converter(given: DataConverter | None) -> DataConverter:
     if given is None or given == DataConverter.default:
-        return pydantic_data_converter
-    mine = pydantic_data_converter.payload_converter_class
+        return data_converter
     if given.payload_converter_class not in {
-        mine,
+        Payloads,
+        PydanticPayloadConverter,
         DataConverter.default.payload_converter_class,
     }:
         other = given.payload_converter_class.__name__
@@ -83,10 +93,7 @@ def _converter(given: DataConverter | None) -> DataConverter:
             ]
         )
     # Codecs and failure encoders of the user's stay; only payloads must be ours.
-    return dataclasses.replace(
-        given,
-        payload_converter_class=mine,
-    )
+    return dataclasses.replace(given, payload_converter_class=Payloads)
 
 
 def _runner(given: WorkflowRunner | None) -> WorkflowRunner:
@@ -100,5 +107,5 @@ def _runner(given: WorkflowRunner | None) -> WorkflowRunner:
         )
     return dataclasses.replace(
         runner,
-        restrictions=runner.restrictions.with_passthrough_modules("flowstone.core"),
+        restrictions=runner.restrictions.with_passthrough_modules(*_PASSED),
     )

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy.exc import DBAPIError
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -21,7 +22,8 @@ from flowstone.engines.ports import flow_of
 from flowstone.engines.temporal.activities import make_activities
 from flowstone.engines.temporal.backend import TemporalBackend
 from flowstone.engines.temporal.ids import task_queue
-from flowstone.engines.temporal.workflows import WORKFLOWS
+from flowstone.engines.temporal.moving import Moving, deployed
+from flowstone.engines.temporal.served import WORKFLOWS
 from flowstone.ledger.base import LIVE, RunRow
 from flowstone.ledger.outbox import Bell
 from flowstone.steps.toolbox import Toolbox
@@ -34,6 +36,7 @@ _SWEEP_SECONDS = 60.0
 _NEWS, _NEWS_SECONDS = 50, 0.5
 """How many runs of sensors are started at once, and how often: by each worker."""
 _FAREWELL_SECONDS = 10.0
+_LOOK_SECONDS = 15.0
 _IDLE = timedelta(seconds=60)
 _PASSING = (RPCError, DBAPIError, OSError)
 """What a helper of the worker outlives, however long it lasts."""
@@ -47,11 +50,13 @@ class WorkerOptions:
         slots: how many packs it runs at once.
         drain: how long packs may go on after it was told to stop.
         sweep_seconds: how often it looks for runs that nobody serves any more.
+        version: which version of which deployment it is, where it has one.
     """
 
     slots: int = 10
     drain: timedelta = timedelta(seconds=30)
     sweep_seconds: float = _SWEEP_SECONDS
+    version: WorkerDeploymentVersion | None = None
 
 
 async def serve(
@@ -82,6 +87,7 @@ async def serve(
             max_concurrent_activities=options.slots,
             max_eager_activity_reservations_per_workflow_task=min(options.slots, 50),
             graceful_shutdown_timeout=options.drain,
+            deployment_config=deployed(options.version),
         )
         ended = asyncio.Event()
         helpers = [
@@ -91,6 +97,11 @@ async def serve(
                 _sweep(toolbox, backend, ended, options.sweep_seconds)
             ),
         ]
+        if options.version is not None:
+            moving = Moving(toolbox, client, options.version)
+            helpers.append(
+                asyncio.ensure_future(_move(moving, ended, options.sweep_seconds))
+            )
         try:
             async with worker:
                 started.set()
@@ -163,6 +174,15 @@ async def _sweep(
                 await _mend(toolbox, backend, run)
         except _PASSING as error:
             _LOG.warning("runs cannot be swept: %s", _line(error))
+
+
+async def _move(moving: Moving, ended: asyncio.Event, every: float) -> None:
+    """Wake runs that wait on older workers."""
+    while not await _pause(ended, min(every, _LOOK_SECONDS)):
+        try:
+            await moving.wake()
+        except _PASSING as error:
+            _LOG.warning("runs cannot be moved: %s", _line(error))
 
 
 async def _mend(toolbox: Toolbox, backend: TemporalBackend, run: RunRow) -> bool:

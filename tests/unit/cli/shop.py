@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flowstone import (
+    Approval,
     Context,
     Flowstone,
     Found,
@@ -106,9 +107,17 @@ def stuck(_: object) -> Found:
     raise ConnectionError("the source is down")
 
 
+@asset
+def reviewed() -> dict[str, int] | Approval[dict[str, int]]:
+    return Approval({"rows": 3}, message="Is that\nenough?", timeout=timedelta(hours=1))
+
+
+PIPELINE = Pipeline(
+    *(raw, cleaned, report, regional, closed, picture, table, slow, answered, reviewed)
+)
 app = Flowstone(
     "shop",
-    Pipeline(raw, cleaned, report, regional, closed, picture, table, slow, answered),
+    PIPELINE,
     schedules=[
         Schedule(
             report,

@@ -286,6 +286,62 @@ def test_a_gate_is_answered_from_another_process(
     assert typed("gates", "list", APP, kept, "--json").data == []
 
 
+def waiting_approval(typed: Type, kept: str, but: str = "") -> str:
+    """Wait until somebody is asked, and give the id."""
+
+    def listed() -> list[str]:
+        found = typed("approvals", "list", APP, kept, "--json").data
+        return [one["id"] for one in found if one["id"] != but]
+
+    eventually(listed, what="an approval")
+    return listed()[0]
+
+
+def test_an_approval_is_decided_from_another_process(typed: Type, kept: str) -> None:
+    """A run that waits for a decision is listed, handed on, edited and published."""
+    with started("materialize", APP, "reviewed", kept, "--value") as waiting:
+        approval = waiting_approval(typed, kept)
+        listed = typed("approvals", "list", APP, kept, "--asset", "reviewed").out
+        status = typed("status", APP, "reviewed", kept).out
+        to = typed("approvals", "escalate", APP, approval, "--to", "the board", kept)
+        bad = typed("approvals", "approve", APP, approval, "--edits", "{rows", kept)
+        none = typed("approvals", "approve", APP, approval, "--edits", "null", kept)
+        edits = ("--edits", '{"rows": 4}', "--comment", "nearly", "--json")
+        said = typed("approvals", "approve", APP, approval, *edits, kept)
+        again = typed("approvals", "reject", APP, approval, kept)
+        out, err = waiting.communicate(timeout=30)
+
+    assert (waiting.returncode, json.loads(out)) == (0, {"rows": 4}), err
+    assert "Is that enough?" in listed
+    assert approval in status
+    assert to.out == "escalated to the board\n"
+    assert (bad.status, none.status) == (2, 2)
+    assert "--edits" in bad.error
+    assert "nothing is no value" in none.error
+    assert (said.data["state"], said.data["comment"]) == ("approved", "nearly")
+    assert said.data["asset"] == "reviewed"
+    assert again.status != 0
+    assert "decided already: approved by" in again.error
+    assert typed("approvals", "list", APP, kept, "--json").data == []
+
+
+def test_an_approval_is_asked_for_anew_and_rejected(typed: Type, kept: str) -> None:
+    """A value is made again, waits under another id, and is refused with a reason."""
+    with started("materialize", APP, "reviewed", kept) as waiting:
+        first = waiting_approval(typed, kept)
+        anew = typed("approvals", "recompute", APP, first, kept)
+        second = waiting_approval(typed, kept, but=first)
+        old = typed("approvals", "reject", APP, first, kept)
+        no = typed("approvals", "reject", APP, second, "--reason", "too few", kept)
+        _, err = waiting.communicate(timeout=30)
+
+    assert anew.out.startswith("recomputed by")
+    assert "was replaced" in old.error
+    assert no.out.startswith("rejected by")
+    assert waiting.returncode == 1
+    assert "too few" in err
+
+
 def test_the_ledger_is_upgraded_and_checked(
     typed: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from flowstone.core.alarms import to_millis
 from flowstone.core.gates import Gates
 from flowstone.core.replies import Held
 
@@ -97,6 +98,16 @@ def test_a_deadline_is_asked_about_once() -> None:
     assert late(gates, BEGIN + HOUR) == [0]
     assert late(gates, BEGIN + HOUR) == []
     assert gates.next_deadline is None
+
+
+def test_a_gate_is_asked_for_an_instant() -> None:
+    """Which instant has come is known until the gate's next one is told."""
+    gates = held("a", deadline=BEGIN + HOUR)
+    assert late(gates, BEGIN + HOUR) == [0]
+    assert gates.instant(0) == to_millis(BEGIN + HOUR)
+    gates.hold(0, Held(gate="a", deadline=BEGIN + 2 * HOUR))
+
+    assert gates.instant(0) == to_millis(BEGIN + 2 * HOUR)
 
 
 def test_who_is_late_and_rung_is_asked_once() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Literal, cast
+from typing import Any, Literal, cast
+from unittest.mock import ANY
 
 import pytest
 
@@ -19,6 +20,7 @@ from flowstone.core.outcome import (
 )
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 def test_outcomes_can_be_compared_in_a_test() -> None:
@@ -76,3 +78,59 @@ def test_cancellation_is_not_swallowed() -> None:
     assert issubclass(Fatal, Exception)
     assert issubclass(RetryAfter, Exception)
     assert not issubclass(Cancelled, Exception)
+
+
+# --- approvals ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {},
+        {"timeout": DAY},
+        {"timeout": DAY, "on_timeout": "approve", "message": "look"},
+        {"timeout": DAY, "on_timeout": "escalate", "escalate_to": "boss"},
+        {"timeout": DAY, "remind": [DAY / 2, DAY / 4]},
+        {"remind": (DAY,)},
+    ],
+)
+def test_an_approval_is_had(keywords: dict[str, Any]) -> None:
+    """Whatever makes sense can be asked for."""
+    assert Approval(1, **keywords) == Approval(1, **keywords)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"timeout": 5}, "takes a timedelta, not 5"),
+        ({"timeout": -DAY}, "still to pass"),
+        ({"timeout": 400 * 365 * DAY}, "at most a hundred years"),
+        ({"timeout": DAY, "on_timeout": "explode"}, "is none of 'reject', 'approve'"),
+        ({"on_timeout": "approve"}, "needs a timeout="),
+        ({"timeout": DAY, "on_timeout": "escalate"}, "go together"),
+        ({"timeout": DAY, "escalate_to": "boss"}, "go together"),
+        ({"timeout": DAY, "escalate_to": 5}, "takes a str, not 5"),
+        ({"remind": DAY}, "takes several"),
+        ({"remind": [0 * DAY]}, "still to pass"),
+        ({"remind": ["soon"]}, "takes a timedelta"),
+        ({"timeout": DAY, "remind": [DAY]}, "is not before the deadline"),
+    ],
+)
+def test_an_approval_that_makes_no_sense_is_refused(
+    keywords: dict[str, Any], words: str
+) -> None:
+    """What could not be kept is refused where it is said."""
+    with pytest.raises((TypeError, ValueError), match=words):
+        Approval(1, **keywords)
+
+
+def test_an_approval_can_be_compared_with_anything() -> None:
+    """A test need not repeat the message."""
+    assert Approval(1, message="It is large") == Approval(1, message=ANY)
+
+
+@pytest.mark.parametrize("extensions", [-1, True, 1.5, "3"])
+def test_extensions_are_counted(extensions: Any) -> None:
+    """How often a wait is extended is a number from nothing on."""
+    with pytest.raises(ValueError, match="counts them from 0"):
+        Signal(on_timeout="extend", extensions=extensions)

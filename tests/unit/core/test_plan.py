@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -231,3 +232,14 @@ def test_no_policy_is_one_attempt() -> None:
     """One attempt that was asked for is told from none at all."""
     assert Rule.of(None) == Rule(attempts=1, declared=False)
     assert Rule.of(Retry()) == Rule(attempts=1, declared=True)
+
+
+def test_a_plan_has_its_shape_whatever_code_makes_it() -> None:
+    """Two plans are of one graph where assets read the same, however they are made."""
+    plan = make_plan("shop", SHOP, "report", upstream=True)
+    newer = replace(plan, nodes=tuple(replace(n, code="2") for n in plan.nodes))
+    cut = replace(plan, nodes=plan.nodes[1:])
+
+    assert newer.digest != plan.digest
+    assert newer.is_shaped_as(plan)
+    assert not cut.is_shaped_as(plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from flowstone.core.alarms import to_millis
 from flowstone.core.plan import Rule
 from flowstone.core.replies import (
     Busy,
@@ -202,6 +203,36 @@ def test_a_gate_is_asked_at_its_deadline() -> None:
     [order] = run.start()
 
     assert (order.gates, order.expired) == (True, True)
+
+
+def test_a_gate_is_told_which_instant_has_come() -> None:
+    """What a gate does at an instant it does once: each is told apart."""
+    run = driven(ONE)
+    run.answer(until(600))
+    run.wait(600)
+    [first] = run.start()
+    run.fold(first, until(900))
+    run.wait(300)
+    [second] = run.start()
+    run.fold(second, until(1200))
+    run.state.ring("g")
+    [rung] = run.start()
+
+    millis = to_millis(BEGIN)
+    assert first.instants == (millis + 600_000,)
+    assert second.instants == (millis + 900_000,)
+    assert rung.instants == ()
+
+
+def test_people_are_told_whom_an_asset_waits_for() -> None:
+    """Who is asked is noted while a value waits for a decision; afterwards not."""
+    run = driven(ONE)
+    run.answer(Held(gate="g", waits_for="a decision by the board"))
+    assert run.state.notes == {0: "a decision by the board"}
+    run.state.ring("g")
+    run.answer(Produced())
+
+    assert run.state.notes == {}
 
 
 def test_late_gates_and_rung_ones_are_asked_apart() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.client import ClientConfig
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import (
     DataConverter,
     DefaultPayloadConverter,
@@ -18,8 +17,9 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from flowstone import ConfigurationError, FlowstoneError
+from flowstone.engines.temporal.payloads import data_converter
 from flowstone.engines.temporal.plugin import FlowstonePlugin
-from flowstone.engines.temporal.workflows import WORKFLOWS
+from flowstone.engines.temporal.served import WORKFLOWS
 
 
 class Sealed(PayloadCodec):
@@ -43,7 +43,7 @@ def configured(converter: DataConverter) -> DataConverter:
 
 def test_messages_are_written_by_pydantic() -> None:
     """A client that says nothing of converters writes Flowstone's messages."""
-    assert configured(DataConverter.default) == pydantic_data_converter
+    assert configured(DataConverter.default) == data_converter
 
 
 def test_a_codec_of_the_users_stays() -> None:
@@ -52,9 +52,7 @@ def test_a_codec_of_the_users_stays() -> None:
     found = configured(dataclasses.replace(DataConverter.default, payload_codec=codec))
 
     assert found.payload_codec is codec
-    assert (
-        found.payload_converter_class == pydantic_data_converter.payload_converter_class
-    )
+    assert found.payload_converter_class == data_converter.payload_converter_class
 
 
 def test_another_payload_converter_is_refused() -> None:
@@ -73,7 +71,9 @@ def test_flows_run_in_the_sandbox() -> None:
 
     assert isinstance(runner, SandboxedWorkflowRunner)
     passed = runner.restrictions.passthrough_modules
-    assert {m for m in passed if m.startswith("flowstone")} == {"flowstone.core"}
+    assert {m for m in passed if m.startswith("flowstone.flows")} == {
+        "flowstone.flows.engine"
+    }
     assert FlowstoneError in (config.get("workflow_failure_exception_types") or ())
 
 

@@ -65,6 +65,30 @@ BACKFILLS: dict[str, tuple[AnyFlow, Script]] = {
             gates={"rows@1": [Cancelled()]},
         ),
     ),
+    "backfill-moved": (
+        _many(2),
+        Script(
+            skeleton=PAIR,
+            keys=2,
+            replies={
+                "rows@1": [Held(gate="g", deadline=BEGIN + timedelta(minutes=10))]
+            },
+            newer=(20, 31),
+            bells=[(30, ""), (60, "g")],
+        ),
+    ),
+    "backfill-moved-shared": (
+        _many(2),
+        Script(
+            skeleton=SHARED,
+            keys=2,
+            replies={
+                "catalog": [Held(gate="g", deadline=BEGIN + timedelta(minutes=10))]
+            },
+            newer=(20, 31),
+            bells=[(30, ""), (60, "g")],
+        ),
+    ),
     "backfill-stops": (
         _many(6, parallel=2, stop=True),
         Script(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flowstone.core.errors import Superseded
-from flowstone.core.messages import Ended, Materialize, Request
+from flowstone.core.messages import Ended, First, Materialize, Planned, Request
 from flowstone.core.plan import Rule, Skeleton
 from flowstone.core.replies import (
     Busy,
@@ -14,7 +14,10 @@ from flowstone.core.replies import (
     Left,
     Missing,
     NotHere,
+    PackReply,
+    Produced,
     Raised,
+    Reply,
     Reused,
     Skipped,
     Snoozed,
@@ -43,6 +46,13 @@ def _one() -> Materialize:
     return Materialize(request=request)
 
 
+def _along(*replies: Reply, ended: bool = True, closed: bool = False) -> Planned:
+    """Give the answer of a step that has made what it could along with the plan."""
+    found = replies or (Left(),) * 3
+    reply = PackReply(replies=found, ended=ended and not closed, closed=closed)
+    return Planned(skeleton=CHAIN, first=First(cells=[0, 1, 2], reply=reply))
+
+
 def _until(seconds: float) -> Held:
     return Held(gate="g", deadline=BEGIN + timedelta(seconds=seconds))
 
@@ -51,6 +61,19 @@ PLAYS: dict[str, tuple[AnyFlow, Script]] = {
     # --- one asset after another ----------------------------------------------------
     "made": (_one(), Script(skeleton=CHAIN)),
     "made-apart": (_one(), Script(skeleton=FAN)),
+    "made-along": (_one(), Script(skeleton=CHAIN, plans=[_along(*[Produced()] * 3)])),
+    "left-along": (
+        _one(),
+        Script(skeleton=CHAIN, plans=[_along(Produced(), Left(), Left(), ended=False)]),
+    ),
+    "failed-along": (
+        _one(),
+        Script(
+            skeleton=CHAIN,
+            plans=[_along(Raised(retryable=False), Left(), Left(), ended=False)],
+        ),
+    ),
+    "closed-along": (_one(), Script(skeleton=CHAIN, plans=[_along(closed=True)])),
     "made-known": (
         _one(),
         Script(
@@ -405,6 +428,20 @@ PLAYS: dict[str, tuple[AnyFlow, Script]] = {
             full=3,
             bells=[(30, "g")],
         ),
+    ),
+    "moved-at-a-gate": (
+        _one(),
+        Script(
+            skeleton=CHAIN,
+            replies={"cleaned": [_until(600)]},
+            gates={"cleaned": [_until(600)]},
+            newer=(20, 31),
+            bells=[(30, ""), (60, "g")],
+        ),
+    ),
+    "not-moved-while-it-runs": (
+        _one(),
+        Script(skeleton=FAN, seconds={"left": 20, "right": 30}, newer=(5, 40)),
     ),
     "continued-without-a-worker": (
         _one(),

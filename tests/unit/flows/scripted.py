@@ -96,6 +96,7 @@ class Script:
         bells: at which second which gate is rung.
         cancels: at which seconds the run is cancelled.
         full: how many commands a history holds; without end if nothing is given.
+        newer: from which second until which newer workers are current.
         ends: what the step says that ends the run, if it does not end it.
         ticks: what becomes of a fire or a look, each time it is asked.
         unborn: what comes of starting the run of a fire, if not the run.
@@ -117,6 +118,7 @@ class Script:
     bells: Sequence[tuple[float, str]] = ()
     cancels: Sequence[float] = ()
     full: int | None = None
+    newer: tuple[float, float] | None = None
     ends: BaseException | None = None
     ticks: Sequence[Resolved | Checked | NotHere | Ended | BaseException] = ()
     unborn: BaseException | None = None
@@ -229,6 +231,12 @@ class ScriptedEngine:
     def show(self, details: Callable[[], str]) -> None:
         """Keep what people would see."""
         self._world.shown.append(details())
+
+    @property
+    def outdated(self) -> bool:
+        """Whether newer workers are current, by the script."""
+        since, until = self._world.script.newer or (0, 0)
+        return since <= asyncio.get_running_loop().time() < until
 
     @property
     def history_full(self) -> bool:

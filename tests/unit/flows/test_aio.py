@@ -25,6 +25,7 @@ class Bells:
         self.bells: asyncio.Queue[str] = asyncio.Queue()
         self.slept: list[timedelta] = []
         self.history_full = False
+        self.outdated = False
 
     async def do(self, step: Step[R], summary: str = "") -> R:
         raise NotImplementedError

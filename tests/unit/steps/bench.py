@@ -31,7 +31,7 @@ from flowstone.core.replies import NotHere, PackReply, Reply
 from flowstone.core.table import State, write_table
 from flowstone.io.base import IOManager
 from flowstone.io.memory import MemoryIO
-from flowstone.ledger.base import RunRow, Version
+from flowstone.ledger.base import Dispatch, RunRow, Version, Wanted
 from flowstone.ledger.rows import error_of
 from flowstone.ledger.sql import SqlLedger
 from flowstone.steps.shelf import stored_of
@@ -126,9 +126,11 @@ class Bench:
         assert isinstance(found, Planned), found
         return found
 
-    def plan(self, request: Request) -> Planned | NotHere | Ended:
-        """Have a plan made."""
-        found = self.do(MakePlan(request=request))
+    def plan(
+        self, request: Request, *, along: bool = False, attempt: int = 1
+    ) -> Planned | NotHere | Ended:
+        """Have a plan made, and all of the run with it where that is short."""
+        found = self.do(MakePlan(request=request, along=along), attempt=attempt)
         if isinstance(found, Planned):
             self._plans[request.run] = list(found.skeleton.names)
         return found
@@ -176,13 +178,20 @@ class Bench:
         return list(self.pack(*names, run=run).replies)
 
     def settle(
-        self, *names: str | Cell, run: str = "r1", expired: bool = False
+        self,
+        *names: str | Cell,
+        run: str = "r1",
+        expired: bool = False,
+        instants: Sequence[int] = (),
     ) -> PackReply:
-        """Ask gates."""
+        """Ask gates; one whose instant is not told is asked at its next one."""
         self.dispatches += 1
-        cells = self.cells(names, run)
         step = SettleGates(
-            run=run, dispatch=self.dispatches, cells=cells, expired=expired
+            run=run,
+            dispatch=self.dispatches,
+            cells=self.cells(names, run),
+            expired=expired,
+            instants=instants,
         )
         return self.do(step)
 
@@ -244,6 +253,30 @@ class Bench:
             key=key,
             run=run,
             workflow=f"workflow of {run}",
+        )
+
+    def lose_worker(
+        self, *names: str, dispatch: int, attempt: int = 1, reusable: bool = True
+    ) -> None:
+        """Have a worker open a pack of the first run, and be lost with it."""
+        opened = [
+            Wanted(
+                node=cell.node,
+                key_number=0,
+                asset=f"shop/{name}",
+                key="-",
+                io="default",
+                number=1,
+                inputs=[],
+                reusable=reusable,
+            )
+            for name, cell in zip(names, self.cells(names, "r1"), strict=True)
+        ]
+        self.toolbox.ledger.packs.open(
+            Dispatch("r1", WORKFLOW, dispatch, attempt),
+            "shop",
+            opened,
+            rerun=attempt > 1 and len(names) > 1,
         )
 
     def lose(self, asset: str) -> None:

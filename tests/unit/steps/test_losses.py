@@ -7,9 +7,8 @@ import pytest
 from flowstone.core.asset import asset
 from flowstone.core.errors import WorkerLost
 from flowstone.core.replies import Busy, Left, Produced, Raised, Reused
-from flowstone.ledger.base import Dispatch, Wanted
 from flowstone.ledger.rows import error_of
-from tests.unit.steps.bench import WORKFLOW, Bench, Make
+from tests.unit.steps.bench import Make
 
 CALLS: list[str] = []
 
@@ -32,32 +31,11 @@ def report(raw: int) -> int:
     return raw + 1
 
 
-def lose(shop: Bench, *names: str, dispatch: int, attempt: int = 1) -> None:
-    """Have a worker open a pack, and be lost with it."""
-    who = (WORKFLOW, dispatch, attempt)
-    wanted = [
-        Wanted(
-            node=cell.node,
-            key_number=0,
-            asset=f"shop/{name}",
-            key="-",
-            io="default",
-            number=1,
-            inputs=[],
-            reusable=True,
-        )
-        for name, cell in zip(names, shop.cells(names, "r1"), strict=True)
-    ]
-    shop.toolbox.ledger.packs.open(
-        Dispatch("r1", *who), "shop", wanted, rerun=attempt > 1 and len(names) > 1
-    )
-
-
 def test_the_second_attempt_of_a_pack_runs_nothing(bench: Make) -> None:
     """What was lost together is made one by one, so that one does not fail all."""
     shop = bench(raw, report)
     shop.begin()
-    lose(shop, "raw", "report", dispatch=5)
+    shop.lose_worker("raw", "report", dispatch=5)
     found = shop.pack("raw", "report", dispatch=5, attempt=2)
 
     assert found.replies == [Left(solo=True), Left(solo=True)]
@@ -71,7 +49,7 @@ def test_what_was_committed_before_the_loss_is_produced(bench: Make) -> None:
     shop = bench(raw, report)
     shop.begin()
     shop.run("raw")
-    lose(shop, "report", dispatch=5)
+    shop.lose_worker("report", dispatch=5)
     found = shop.pack("raw", "report", dispatch=5, attempt=2)
 
     assert found.replies == [Produced(millis=-1), Left(solo=True)]
@@ -81,7 +59,7 @@ def test_a_worker_that_lacks_an_asset_answers_the_second_attempt(bench: Make) ->
     """What it lacks it leaves to another worker, as ever."""
     shop = bench(raw, report)
     shop.begin()
-    lose(shop, "raw", "report", dispatch=5)
+    shop.lose_worker("raw", "report", dispatch=5)
     found = shop.other(raw).pack("raw", "report", dispatch=5, attempt=2)
 
     assert [r.kind for r in found.replies] == ["left", "not_here"]
@@ -91,7 +69,7 @@ def test_one_that_was_alone_is_made_by_the_next_attempt(bench: Make) -> None:
     """A lost worker costs an attempt of the step, and none of the function's."""
     shop = bench(raw)
     shop.begin("raw")
-    lose(shop, "raw", dispatch=5)
+    shop.lose_worker("raw", dispatch=5)
     found = shop.pack("raw", dispatch=5, attempt=2)
 
     assert [r.kind for r in found.replies] == ["produced"]
@@ -103,7 +81,7 @@ def test_five_workers_lost_with_one_asset_are_enough(bench: Make) -> None:
     shop = bench(raw)
     shop.begin("raw")
     for attempt in range(1, 6):
-        lose(shop, "raw", dispatch=5, attempt=attempt)
+        shop.lose_worker("raw", dispatch=5, attempt=attempt)
     found = shop.pack("raw", dispatch=5, attempt=6)
 
     assert found.replies == [Raised(retryable=False)]
@@ -119,7 +97,7 @@ def test_four_workers_are_not_enough(bench: Make) -> None:
     shop = bench(raw)
     shop.begin("raw")
     for attempt in range(1, 5):
-        lose(shop, "raw", dispatch=5, attempt=attempt)
+        shop.lose_worker("raw", dispatch=5, attempt=attempt)
     found = shop.pack("raw", dispatch=5, attempt=5)
 
     assert [r.kind for r in found.replies] == ["produced"]
@@ -130,7 +108,7 @@ def test_losses_in_company_do_not_count(bench: Make) -> None:
     shop = bench(raw, report)
     shop.begin()
     for dispatch in range(10, 20):
-        lose(shop, "raw", "report", dispatch=dispatch)
+        shop.lose_worker("raw", "report", dispatch=dispatch)
         shop.pack("raw", "report", dispatch=dispatch, attempt=2)
 
     assert [r.kind for r in shop.pack("raw", dispatch=30).replies] == ["produced"]
@@ -142,7 +120,7 @@ def test_losses_of_another_dispatch_do_not_count(bench: Make) -> None:
     shop.begin("raw")
     for dispatch in (10, 11):
         for attempt in range(1, 5):
-            lose(shop, "raw", dispatch=dispatch, attempt=attempt)
+            shop.lose_worker("raw", dispatch=dispatch, attempt=attempt)
     found = shop.pack("raw", dispatch=11, attempt=5)
 
     assert [r.kind for r in found.replies] == ["produced"]
@@ -152,7 +130,7 @@ def test_a_later_dispatch_takes_over_what_an_earlier_one_left(bench: Make) -> No
     """A claim of the same workflow is its own; another shard's is busy."""
     shop = bench(raw)
     shop.begin("raw")
-    lose(shop, "raw", dispatch=5)
+    shop.lose_worker("raw", dispatch=5)
     assert shop.pack("raw", dispatch=6, workflow="another shard").replies == [
         Busy(owner="r1")
     ]

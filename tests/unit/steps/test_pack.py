@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from flowstone.core.asset import asset
@@ -155,7 +157,8 @@ def test_what_ends_otherwise_takes_its_readers_along(bench: Make) -> None:
         (Skip("no news"), Skipped(), "skipped"),
         (Snooze(SECOND), Snoozed(millis=1_000), "snoozed"),
         (Snooze(-SECOND), Snoozed(millis=0), "snoozed"),
-        (Approval(5), Raised(retryable=False), "failed"),
+        (Approval(object()), Raised(retryable=False), "failed"),
+        (Approval(5, message=cast("str", 5)), Raised(retryable=False), "failed"),
     ],
 )
 def test_an_outcome_is_no_value(

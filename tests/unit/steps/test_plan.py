@@ -8,7 +8,7 @@ from flowstone.core.asset import asset
 from flowstone.core.errors import from_data
 from flowstone.core.messages import Ended, Planned, ReadPlan, Request
 from flowstone.core.policy import Retry
-from flowstone.core.replies import NotHere
+from flowstone.core.replies import NotHere, Produced
 from flowstone.core.space import single
 from tests.unit.steps.bench import WORKFLOW, Make
 
@@ -25,6 +25,16 @@ def extra() -> int:
 
 @asset
 def report(raw: int, extra: int = 0) -> int:
+    return raw + extra
+
+
+@asset(name="report", version="newer")
+def newer_report(raw: int, extra: int = 0) -> int:
+    return raw + extra
+
+
+@asset(name="report", version="wider")
+def wider_report(raw: int, extra: int) -> int:
     return raw + extra
 
 
@@ -53,6 +63,56 @@ def test_a_flow_learns_what_it_needs_of_a_plan(bench: Make) -> None:
     assert list(found.skeleton.millis) == [-1, -1, -1]
     assert shop.status() == "running"
     assert shop.do(ReadPlan(run="r1")) == found
+
+
+def test_a_run_that_moves_is_planned_with_the_code_that_is_there(bench: Make) -> None:
+    """What is not made yet is made by the worker that the run has moved to."""
+    shop = bench(raw, extra, report)
+    before = shop.begin()
+    shop.run("raw")
+    newer = shop.other(raw, extra, newer_report)
+
+    stays = newer.do(ReadPlan(run="r1"))
+    moved = newer.do(ReadPlan(run="r1", adopt=True))
+    assert stays.skeleton.plan == before.skeleton.plan != moved.skeleton.plan
+    assert list(moved.skeleton.names) == list(before.skeleton.names)
+    made = newer.run("extra", "report")
+    assert [type(reply) for reply in made] == [Produced, Produced]
+    found = newer.version("report")
+    assert found is not None
+    assert found.code == "newer"
+    [(audited,)] = shop.ask(
+        "SELECT count(*) FROM flowstone_audit WHERE action = 'run.moved'"
+    )
+    assert audited == 1
+
+
+def test_a_run_does_not_move_to_another_graph(bench: Make) -> None:
+    """Where assets read something else now, a run waits for those that it knows."""
+    shop = bench(raw, extra, report)
+    before = shop.begin()
+    other = shop.other(raw, extra, wider_report)
+
+    assert other.do(ReadPlan(run="r1", adopt=True)) == before
+    assert isinstance(other.run("report")[0], NotHere)
+
+
+def test_a_run_does_not_move_to_where_its_target_is_unknown(bench: Make) -> None:
+    """A worker that lacks the target leaves the plan as it is."""
+    shop = bench(raw, extra, report)
+    before = shop.begin()
+
+    assert shop.other(raw).do(ReadPlan(run="r1", adopt=True)) == before
+
+
+def test_a_run_that_has_ended_does_not_move(bench: Make) -> None:
+    """Its plan tells how it was made."""
+    shop = bench(raw, extra, report)
+    before = shop.begin()
+    shop.end("cancelled")
+
+    newer = shop.other(raw, extra, newer_report)
+    assert newer.do(ReadPlan(run="r1", adopt=True)) == before
 
 
 def test_how_long_assets_took_is_known_to_the_next_run(bench: Make) -> None:

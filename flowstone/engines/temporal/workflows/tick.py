@@ -1,0 +1,31 @@
+"""The workflow of a schedule that has fired."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from temporalio import workflow
+
+from flowstone.core import messages, ticks
+from flowstone.core.schedule import utc_text
+from flowstone.engines.temporal.engine import TemporalEngine
+from flowstone.engines.temporal.ids import SCHEDULED
+from flowstone.engines.temporal.workflows.driving import drive
+from flowstone.flows.tick import tick
+
+__all__ = ["Tick"]
+
+
+@workflow.defn(name="flowstone.Tick")
+class Tick:
+    """Make what a schedule makes at the time at which it should have fired."""
+
+    @workflow.run
+    async def run(self, flow: ticks.Tick) -> messages.Ended:
+        """Run the flow."""
+        info = workflow.info()
+        at = info.typed_search_attributes.get(SCHEDULED) or info.start_time
+        run = ticks.tick_run(at, info.first_execution_run_id)
+        fired = replace(flow, at=flow.at or utc_text(at), run=flow.run or run)
+        return await drive(tick(TemporalEngine(deque()), fired))
