@@ -76,7 +76,7 @@ async def serve(
         started: set when it polls.
         stop: set it to end.
     """
-    backend = TemporalBackend(toolbox, client)
+    backend, every = TemporalBackend(toolbox, client), options.sweep_seconds
     with ThreadPoolExecutor(options.slots, thread_name_prefix="flowstone") as threads:
         worker = Worker(
             client,
@@ -93,15 +93,11 @@ async def serve(
         helpers = [
             asyncio.ensure_future(_relay(toolbox, backend, ended)),
             asyncio.ensure_future(_deliver(toolbox, backend, ended)),
-            asyncio.ensure_future(
-                _sweep(toolbox, backend, ended, options.sweep_seconds)
-            ),
+            asyncio.ensure_future(_sweep(toolbox, backend, ended, every)),
         ]
         if options.version is not None:
             moving = Moving(toolbox, client, options.version)
-            helpers.append(
-                asyncio.ensure_future(_move(moving, ended, options.sweep_seconds))
-            )
+            helpers.append(asyncio.ensure_future(_move(moving, ended, every)))
         try:
             async with worker:
                 started.set()
