@@ -23,7 +23,7 @@ from flowstone.engines.temporal.activities import make_activities
 from flowstone.engines.temporal.backend import TemporalBackend
 from flowstone.engines.temporal.ids import task_queue
 from flowstone.engines.temporal.moving import Moving, deployed
-from flowstone.engines.temporal.served import WORKFLOWS
+from flowstone.engines.temporal.served import VERSIONED, WORKFLOWS
 from flowstone.ledger.base import LIVE, RunRow
 from flowstone.ledger.outbox import Bell
 from flowstone.steps.toolbox import Toolbox
@@ -81,7 +81,7 @@ async def serve(
         worker = Worker(
             client,
             task_queue=task_queue(toolbox.name),
-            workflows=WORKFLOWS,
+            workflows=WORKFLOWS if options.version is None else VERSIONED,
             activities=make_activities(toolbox),
             activity_executor=threads,
             max_concurrent_activities=options.slots,
