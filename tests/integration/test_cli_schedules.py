@@ -25,8 +25,8 @@ def test_schedules_are_applied_and_steered(
         "FLOWSTONE_ACTOR": "ada",
     }
 
-    def typed(*words: str) -> Said:
-        said = shell("schedules", words[0], APP, *words[1:], env=env)
+    def typed(*words: str, group: str = "schedules") -> Said:
+        said = shell(group, words[0], APP, *words[1:], env=env)
         assert said.status == 0, said.err
         return said
 
@@ -44,9 +44,14 @@ def test_schedules_are_applied_and_steered(
 
     assert tried.out.splitlines()[0] == "create schedule nightly"
     assert "warning: nightly: on " in tried.out
-    assert applied.data["changes"] == [
-        {"kind": "create", "what": "schedule", "name": "nightly", "fields": []}
-    ]
+    created = applied.data["changes"]
+    assert created[0] == {
+        "kind": "create",
+        "what": "schedule",
+        "name": "nightly",
+        "fields": [],
+    }
+    assert [c["name"] for c in created[1:]] == ["arrivals", "stuck", "quiet"]
     assert again.out.startswith("nothing to do")
     assert paused.out == "nightly: paused\n"
     assert (listed["state"], listed["note"]) == ("paused", "no data (ada)")
@@ -59,3 +64,9 @@ def test_schedules_are_applied_and_steered(
     assert len(as_json.data["fires"]) == 2
     assert "active" in table.out
     assert len(run) == 36
+    off = typed("pause", "quiet", "--reason", "enough", group="sensors")
+    states = typed("list", group="sensors")
+    on = typed("resume", "quiet", "--json", group="sensors")
+    assert off.out == "quiet: paused\n"
+    assert "paused: enough (ada)" in states.out
+    assert on.data == {"name": "quiet", "state": "resumed"}
