@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ from dev.flights import counts
 from dev.flights.app import flights_in, flights_on_s3, lake_on_s3
 from dev.flights.pipeline import YEAR
 from dev.flights.play import Play
+from dev.flights.signoff import Answer, Ask
 from dev.flights.worker import ROOT, Worker
 from flowstone import Flowstone, SqlLedger
 from flowstone.core.errors import FlowstoneError
@@ -49,6 +51,7 @@ class Wish:
     local: bool
     reset: bool
     stay: bool
+    yes: bool
 
     @property
     def folder(self) -> Path:
@@ -99,10 +102,12 @@ def _on_files(wish: Wish, console: Console) -> bool:
         console=console,
         days=wish.days,
         counts=_count_in(wish.folder),
+        # What nobody decides on would wait for no longer than this process lives.
+        ask=_asker(wish, console) if wish.yes or console.is_terminal else None,
     )
 
     async def run() -> bool:
-        async with app.local(wish.folder) as stone:
+        async with app.local(wish.folder, actor=_actor()) as stone:
             return await play.show(stone)
 
     return asyncio.run(run())
@@ -134,6 +139,7 @@ def _on_servers(wish: Wish, console: Console) -> bool:
                 console=console,
                 days=wish.days,
                 counts=file,
+                ask=_asker(wish, console),
                 watch=worker.mend,
             )
             good = asyncio.run(_connected(app, play))
@@ -145,8 +151,29 @@ def _on_servers(wish: Wish, console: Console) -> bool:
 
 
 async def _connected(app: Flowstone, play: Play) -> bool:
-    async with app.connect() as stone:
+    async with app.connect(actor=_actor()) as stone:
         return await play.show(stone)
+
+
+def _actor() -> str:
+    """Say who decides."""
+    return os.environ.get("FLOWSTONE_ACTOR") or getpass.getuser()
+
+
+def _asker(wish: Wish, console: Console) -> Ask:
+    """Ask whoever sits at the terminal, unless the line has the answer already."""
+
+    def ask(question: str) -> Answer:
+        if wish.yes:
+            return "yes"
+        if not (console.is_terminal and sys.stdin.isatty()):
+            return "later"
+        said = console.input(f"{question} [y/n, Enter for later] ").strip().lower()
+        if said.startswith(("y", "n")):
+            return "yes" if said.startswith("y") else "no"
+        return "later"
+
+    return ask
 
 
 def _forget_settings() -> None:
@@ -203,6 +230,7 @@ def _wish() -> Wish:
         metavar="DATE",
         help=f"the first day ({_BLIZZARD}: a blizzard comes on the 8th)",
     )
+    add("--yes", action="store_true", help="sign off the report of the worst day")
     add("--stay", action="store_true", help="keep the servers up until Ctrl-C")
     given = parser.parse_args()
     days = [given.start + timedelta(days=n) for n in range(given.days)]
@@ -210,7 +238,13 @@ def _wish() -> Wish:
         parser.error("the days must be of 2013, and at least one")
     if given.local and given.stay:
         parser.error("--local has no servers to keep up")
-    return Wish(days=days, local=given.local, reset=given.reset, stay=given.stay)
+    return Wish(
+        days=days,
+        local=given.local,
+        reset=given.reset,
+        stay=given.stay,
+        yes=given.yes,
+    )
 
 
 def _date(text: str) -> date:

@@ -5,6 +5,7 @@
     flight_table                      every flight, with all that is known about it
     delays_by_carrier  delays_by_route
     daily_report
+    signed_report                     of a day that somebody has looked at
 
 The parameters of a function name the assets that it reads; there is no other wiring.
 What is a table is kept as Parquet in the lake, the reports where the app keeps the rest.
@@ -23,7 +24,7 @@ from pydantic import BaseModel
 
 from dev.flights.counts import ran
 from dev.flights.sources import read
-from flowstone import Context, asset, daily, single
+from flowstone import Approval, Context, asset, daily, single
 
 __all__ = [
     "DailyReport",
@@ -35,6 +36,7 @@ __all__ = [
     "flight_table",
     "flights",
     "planes",
+    "signed_report",
     "weather",
 ]
 
@@ -176,6 +178,16 @@ def daily_report(
         worst_route=_worst(delays_by_route, ["origin", "dest"]),
         wind=pc.max(weather["wind_speed"]).as_py(),
         visibility=pc.min(weather["visib"]).as_py(),
+    )
+
+
+@asset(partitions=YEAR)
+def signed_report(daily_report: DailyReport) -> Approval[DailyReport]:
+    """The day in numbers, once somebody has signed it off."""
+    ran("signed_report")
+    day = daily_report
+    return Approval(
+        day, message=f"{day.cancelled} of {day.flights} flights were cancelled"
     )
 
 

@@ -18,6 +18,7 @@ from dev.flights.board import Board, Ticker, Window
 from dev.flights.counts import executions
 from dev.flights.pages import lineage_tree, reports_table
 from dev.flights.pipeline import DailyReport, daily_report
+from dev.flights.signoff import HOW, Ask, sign_off
 from flowstone import BackfillReport, Client, Pipeline, Progress, Run
 
 __all__ = ["Play"]
@@ -37,6 +38,7 @@ class Play:
         console: where it prints.
         days: the days asked for.
         counts: the file in which the asset functions count their executions.
+        ask: who signs off the report of the worst day, if that is asked for.
         watch: called again and again meanwhile; gives news for people, or nothing.
     """
 
@@ -44,6 +46,7 @@ class Play:
     console: Console
     days: Sequence[date]
     counts: Path
+    ask: Ask | None = None
     watch: Callable[[], str] = lambda: ""
 
     async def show(self, stone: Client) -> bool:
@@ -59,16 +62,24 @@ class Play:
             for day, error in report.errors.items():
                 self._print(f"{day}: {error}", style="red")
             return False
-        await self._results(stone)
+        worst = await self._results(stone)
         self._title("Summary")
         self._print(_verdict(before, executions(self.counts), await run.progress()))
         if run.url is not None:
             self._print(f"Temporal's page of the run: {run.url}", soft_wrap=True)
+        self._title("Sign-off")
+        if self.ask is None:
+            said = f"The report of {worst} awaits its sign-off. {HOW}"
+        else:
+            said = await sign_off(stone, worst, self.ask)
+        self._print(said)
         return True
 
     async def _board(self, stone: Client) -> Board:
-        shared = [a.name for a in self.pipeline if a.is_single]
-        daily = [a.name for a in self.pipeline if not a.is_single]
+        needed = self.pipeline.ancestors(daily_report.name)
+        made = [asset for asset in self.pipeline if asset.name in needed]
+        shared = [a.name for a in made if a.is_single]
+        daily = [a.name for a in made if not a.is_single]
         board = Board(shared, daily, self.days)
         cells = [*((name, None) for name in shared)]
         cells += [(name, day) for day in self.days for name in daily]
@@ -97,7 +108,8 @@ class Play:
                 ended.cancel()
             return ended.result()
 
-    async def _results(self, stone: Client) -> None:
+    async def _results(self, stone: Client) -> date:
+        """Show the reports, and the lineage of the worst day's; give that day."""
         values = [await stone.value(daily_report, day) for day in self.days]
         reports = cast("list[DailyReport]", values)  # value() tells no type
         self._title("Reports")
@@ -107,6 +119,7 @@ class Play:
             f"Lineage of the report of {worst}, the day with most cancellations"
         )
         self.console.print(await lineage_tree(stone, daily_report.name, worst))
+        return worst
 
     def _title(self, text: str) -> None:
         self._print(f"\n{text}\n", style="bold")

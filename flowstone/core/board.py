@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from flowstone.core.messages import Status
 from flowstone.core.plan import Skeleton
 from flowstone.core.table import State
 
-__all__ = ["FAILURES", "Board", "judge"]
+__all__ = ["FAILURES", "Board", "first_table", "judge"]
 
 FAILURES = frozenset({State.FAILED, State.BLOCKED})
 _STOPS = FAILURES | {State.CANCELLED}
@@ -24,6 +24,24 @@ def judge(targets: Iterable[int]) -> Status:
         return "cancelled"
     skipped = bool(found) and found.issubset({State.BYPASSED})
     return "skipped" if skipped else "succeeded"
+
+
+def first_table(
+    skeleton: Skeleton, common: Sequence[int] | None, count: int
+) -> bytearray:
+    """Give the states that a run begins with, at so many keys.
+
+    Args:
+        skeleton: what is known of the plan.
+        common: the states of nodes that were settled elsewhere, one for each node.
+        count: how many keys there are.
+    """
+    row = bytearray(common or bytes(len(skeleton.names)))
+    for node in skeleton.given:
+        row[node] = State.MADE
+    for node in skeleton.absent:
+        row[node] = State.BYPASSED
+    return row * count
 
 
 class Board:

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from flowstone.core.alarms import Alarms
 from flowstone.core.asking import ABSENT_LONGEST, Asking
-from flowstone.core.board import Board, judge
+from flowstone.core.board import Board, first_table, judge
 from flowstone.core.compact import lengthen, shorten
 from flowstone.core.gates import Gates
 from flowstone.core.messages import Carried, Cell, Request, Status
@@ -35,7 +35,7 @@ from flowstone.core.replies import (
     Snoozed,
     Superseded,
 )
-from flowstone.core.table import State, first_table, read_table, write_table
+from flowstone.core.table import State, read_table, write_table
 
 __all__ = ["RunState"]
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import IntEnum
 
-from flowstone.core.plan import Skeleton
-
-__all__ = ["State", "cut_short", "first_table", "read_table", "write_table"]
+__all__ = ["State", "cut_short", "read_table", "write_table"]
 
 
 class State(IntEnum):
@@ -31,24 +29,6 @@ class State(IntEnum):
     BLOCKED = 10
     CANCELLED = 11
     OUT = 12
-
-
-def first_table(
-    skeleton: Skeleton, common: Sequence[int] | None, count: int
-) -> bytearray:
-    """Give the table of so many keys of which nothing has been started.
-
-    Args:
-        skeleton: what is known of the plan.
-        common: the states of nodes that were settled elsewhere, one for each node.
-        count: how many keys it has.
-    """
-    row = bytearray(common or bytes(len(skeleton.names)))
-    for node in skeleton.given:
-        row[node] = State.MADE
-    for node in skeleton.absent:
-        row[node] = State.BYPASSED
-    return row * count
 
 
 def write_table(table: Iterable[int]) -> str:

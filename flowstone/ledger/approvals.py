@@ -6,7 +6,7 @@ audit log and a bell for the flow. No worker need be alive for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from flowstone.core.events import Event
 from flowstone.ledger.base import Gate
 from flowstone.ledger.database import Database
 from flowstone.ledger.deciding import approval_id, escalate, is_late, judge
+from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.outbox import AFTER, ring
 from flowstone.ledger.rows import event_row, gate_of
 from flowstone.ledger.schema import events, gates, input_members, pointers, versions
@@ -78,10 +79,10 @@ class Approvals:
         with self._database.reading() as conn:
             return _found(conn, _named(pipeline, approval), approval)
 
-    def reads(self, gate: Gate) -> list[Read]:
-        """Give what the value of an approval was made from."""
+    def reads(self, found: Sequence[Gate]) -> dict[str, list[Read]]:
+        """Give what the values of approvals were made from, by set of inputs."""
         with self._database.reading() as conn:
-            return _reads(conn, gate)
+            return _reads(conn, self._dialect, [gate.inputs for gate in found])
 
     # --- deciding -------------------------------------------------------------------
 
@@ -161,7 +162,9 @@ class Approvals:
             return found
 
         def ask(conn: Connection) -> T | None:
-            gate = _found(conn, _named(pipeline, approval), approval)
+            # Shared, so that a commit which is still under way is waited for.
+            query = self._dialect.locked(_named(pipeline, approval), share=True)
+            gate = _found(conn, query, approval)
             return done[-1] if is_mine(gate, done[-1]) else None
 
         return self._database.transact(transaction, ask=ask)
@@ -201,7 +204,8 @@ def _check_open(turn: Turn, gate: Gate) -> None:
 
 
 def _check_reads(turn: Turn, gate: Gate) -> None:
-    moved = [read for read in _reads(turn.conn, gate) if not read.current]
+    reads = _reads(turn.conn, turn.dialect, [gate.inputs])
+    moved = [read for read in reads[gate.inputs] if not read.current]
     if moved:
         names = ", ".join(repr(read.asset) for read in moved)
         raise OutOfDate(
@@ -210,9 +214,12 @@ def _check_reads(turn: Turn, gate: Gate) -> None:
         )
 
 
-def _reads(conn: Connection, gate: Gate) -> list[Read]:
+def _reads(
+    conn: Connection, dialect: Dialect, inputs: Sequence[str]
+) -> dict[str, list[Read]]:
     query = (
         select(
+            input_members.c.inputs,
             input_members.c.parameter,
             versions.c.id,
             versions.c.asset,
@@ -225,16 +232,17 @@ def _reads(conn: Connection, gate: Gate) -> list[Read]:
             pointers,
             (pointers.c.asset == versions.c.asset) & (pointers.c.key == versions.c.key),
         )
-        .where(input_members.c.inputs == gate.inputs)
-        .order_by(input_members.c.place)
+        .where(dialect.among(input_members.c.inputs, sorted(set(inputs))))
+        .order_by(input_members.c.inputs, input_members.c.place)
     )
-    return [
-        Read(
+    found: dict[str, list[Read]] = {name: [] for name in inputs}
+    for name, parameter, version, asset, key, current in conn.execute(query):
+        read = Read(
             parameter=parameter,
             version=version,
             asset=asset.split("/", 1)[-1],
             key=key,
             current=current == version,
         )
-        for parameter, version, asset, key, current in conn.execute(query)
-    ]
+        found[name].append(read)
+    return found

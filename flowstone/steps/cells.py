@@ -61,15 +61,21 @@ def wanted(toolbox: Toolbox, job: Job, cell: Cell, *, gate: str = "") -> Wanted:
     )
 
 
-def not_here(toolbox: Toolbox, node: Node) -> NotHere | None:
-    """Say why this worker cannot make a node, if it cannot."""
+def not_here(toolbox: Toolbox, node: Node, *, any_code: bool = False) -> NotHere | None:
+    """Say why this worker cannot make a node, if it cannot.
+
+    Args:
+        toolbox: what the worker has.
+        node: the node.
+        any_code: whether it is made without its function.
+    """
     asset = toolbox.pipeline.assets.get(node.asset)
     if asset is None:
         return NotHere(
             why=f"No worker of {toolbox.name!r} that answered has the asset "
             f"{node.asset!r}; start one that has it."
         )
-    if asset.code != node.code:
+    if asset.code != node.code and not any_code:
         return NotHere(
             why=f"The worker that answered has code {asset.code} of {node.asset!r}, "
             f"and the run was planned with {node.code}; start one that has that."

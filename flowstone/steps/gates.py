@@ -14,11 +14,18 @@ from flowstone.core.errors import (
 from flowstone.core.hints import read_hints
 from flowstone.core.messages import Cell, SettleGates
 from flowstone.core.outcome import Signal
-from flowstone.core.replies import Cancelled, Left, PackReply, Produced, Reply
+from flowstone.core.replies import (
+    Cancelled,
+    Left,
+    NotHere,
+    PackReply,
+    Produced,
+    Reply,
+)
 from flowstone.core.token import gate_id
 from flowstone.io import codecs
 from flowstone.ledger.base import Claimed, Gate, Wanted
-from flowstone.steps.cells import placed, wanted
+from flowstone.steps.cells import not_here, placed, wanted
 from flowstone.steps.edits import ORIGINAL, read_edits
 from flowstone.steps.invoke import Failure, Invocation, Returned
 from flowstone.steps.pack import Pack
@@ -69,11 +76,14 @@ def settle_gates(toolbox: Toolbox, call: Call, step: SettleGates) -> PackReply:
 class _Answered(Pack):
     """Makes values from answers, by the companions of their assets."""
 
+    _gates: Mapping[At, Gate]
+
     def settle(
         self, cells: Sequence[Cell], gates: Mapping[At, Gate]
     ) -> dict[At, Reply] | None:
         """Make them; `None` where the run has ended."""
-        here = self._present(cells, {at: g.id for at, g in gates.items()})
+        self._gates = gates
+        here = self._present(cells)
         wants = list(here.values())
         opened = self._toolbox.ledger.packs.open(
             self._who, self._toolbox.name, wants, rerun=False
@@ -195,16 +205,19 @@ class _Answered(Pack):
         )
         return self._call_user(cell, by, reads)
 
-    def _present(
-        self, cells: Sequence[Cell], gates: Mapping[At, str] | None = None
-    ) -> dict[At, Wanted]:
+    def _present(self, cells: Sequence[Cell]) -> dict[At, Wanted]:
         here = super()._present(cells)
-        named = gates or {}
         return {
-            at: wanted(self._toolbox, self._job, c, gate=named[at])
+            at: wanted(self._toolbox, self._job, c, gate=self._gates[at].id)
             for c in cells
             if (at := (c.node, c.key)) in here
         }
+
+    def _not_here(self, cell: Cell) -> NotHere | None:
+        # What was approved was made long ago: newer code may publish it.
+        decided = self._gates[(cell.node, cell.key)].kind == "approval"
+        node = self._job.plan.nodes[cell.node]
+        return not_here(self._toolbox, node, any_code=decided)
 
 
 def _payload(companion: Callable[..., object]) -> object:

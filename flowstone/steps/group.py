@@ -155,11 +155,6 @@ class Group:
             )
             self._news.append(event)
 
-    @property
-    def holding(self) -> list[Holding]:
-        """The waits that are not committed yet."""
-        return list(self._holding)
-
     # --- committing -----------------------------------------------------------------
 
     def check(self) -> None:

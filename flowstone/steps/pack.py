@@ -84,7 +84,7 @@ class Pack:
         """Tell the cells that this worker can make from those it cannot."""
         here: dict[At, Wanted] = {}
         for cell in cells:
-            absent = not_here(self._toolbox, self._job.plan.nodes[cell.node])
+            absent = self._not_here(cell)
             if absent is not None:
                 self._replies[_at(cell)] = absent
             else:
@@ -94,6 +94,9 @@ class Pack:
             note_absence(self._toolbox, self._job.run.request, why[0])
         return here
 
+    def _not_here(self, cell: Cell) -> NotHere | None:
+        return not_here(self._toolbox, self._job.plan.nodes[cell.node])
+
     def _answer_for(self, at: At, reply: Reply) -> None:
         # Where its commit was refused meanwhile, the group has answered already.
         self._replies.setdefault(at, reply)
@@ -102,10 +105,12 @@ class Pack:
         """Commit what is left, and let go of every claim."""
         self._group.check()
         done = all(isinstance(r, Produced | Reused) for r in self._replies.values())
-        gates, holding = self._toolbox.ledger.gates, self._group.holding
         good = self._group.commit(release=True, end_run=last and done)
-        for hold in holding:
-            self._replies[hold.wanted.cell] = opened_gate(gates, hold.gate)
+        # Some may have been committed before, while the pack went on.
+        for cell, reply in self._replies.items():
+            if isinstance(reply, Held) and not reply.answered:
+                gates = self._toolbox.ledger.gates
+                self._replies[cell] = opened_gate(gates, reply.gate)
         return last and done and good
 
     # --- one cell -------------------------------------------------------------------

@@ -182,18 +182,19 @@ class Approvals:
 
     async def _ring(self, gate: Gate) -> ApprovalEntry:
         await self._bell.ring(gate)
-        return await asyncio.to_thread(self._entry, gate)
+        return (await asyncio.to_thread(self._entries, [gate]))[0]
 
     def _list(self, asset: str, limit: int) -> list[ApprovalEntry]:
         app = self._toolbox.name
         name = f"{app}/{asset}" if asset else ""
-        return [self._entry(gate) for gate in self._rows.waiting(app, name, limit)]
+        return self._entries(self._rows.waiting(app, name, limit))
 
     def _get(self, id: str) -> ApprovalEntry:
-        return self._entry(self._rows.get(self._toolbox.name, id))
+        return self._entries([self._rows.get(self._toolbox.name, id)])[0]
 
-    def _entry(self, gate: Gate) -> ApprovalEntry:
-        return _entry(gate, self._rows.reads(gate))
+    def _entries(self, gates: Sequence[Gate]) -> list[ApprovalEntry]:
+        reads = self._rows.reads(gates) if gates else {}
+        return [_entry(gate, reads[gate.inputs]) for gate in gates]
 
 
 def _entry(gate: Gate, reads: Sequence[Read]) -> ApprovalEntry:

@@ -11,6 +11,9 @@ from flowstone.steps.toolbox import Toolbox
 
 __all__ = ["Bell"]
 
+_PATIENCE = 3.0
+"""Seconds that whoever decided waits for a server that does not answer."""
+
 
 class Bell:
     """Rings flows for their gates.
@@ -35,7 +38,8 @@ class Bell:
 
     async def _is_heard(self, gate: Gate) -> bool:
         try:
-            return await self._backend.ring(gate.workflow, gate.id)
+            async with asyncio.timeout(_PATIENCE):
+                return await self._backend.ring(gate.workflow, gate.id)
         except Exception:  # noqa: BLE001 - it is decided, and the relay rings again
             return True
 

@@ -135,7 +135,7 @@ def test_a_decision_is_on_what_was_looked_at(book: Book) -> None:
     book.approval(two, trade, reads={"raw": first})
     other = book.run("other")
     second = book.make(other, raw)
-    [read] = book.ledger.approvals.reads(gate(book))
+    [[read]] = book.ledger.approvals.reads([gate(book)]).values()
 
     assert (read.parameter, read.version, read.current) == ("raw", first, False)
     with pytest.raises(OutOfDate, match="'raw'"):

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from flowstone import Flowstone, MemoryIO, Pipeline, SqlLedger, asset
 from flowstone.ledger import postgres
-from flowstone.ledger.base import Commit, Event
+from flowstone.ledger.base import Commit, Event, Publishing
 from flowstone.ledger.schema import claims, versions
 from tests.conformance.ledger_suite import APP, Book
 from tests.conformance.lossy import Loss, Wire, wired
@@ -360,3 +360,53 @@ def test_a_decision_is_told_after_all(book: Broken, loss: Loss) -> None:
     told = [e for e in book.ledger.runs.events(who.run) if "gate" in e.data]
     assert told == settled.news
     assert gates.settle(["g"], expired=True).news == []
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject", "recompute", "escalate"])
+def test_a_decision_is_taken_once(book: Broken, loss: Loss, decision: str) -> None:
+    """Whoever decides learns that it was so, and not that somebody was first."""
+    book.approval(book.run(), book.want("raw"), seconds=3600)
+    approvals = book.ledger.approvals
+    book.cut(loss)
+    if decision == "escalate":
+        found, _ = approvals.escalate(APP, "g", "boss", "anna")
+    else:
+        found = approvals.decide(APP, "g", decision, "anna")
+
+    assert book.ledger.gates.get("g") == found
+    lines = book.ledger.catalog.audit(APP, limit=100, subject="g")
+    assert [line.action for line in lines] == [f"approval.{decision}"]
+
+
+def test_an_instant_passes_once(book: Broken, loss: Loss) -> None:
+    """A reminder whose outcome is unknown is told, and recorded once."""
+    who = book.run()
+    book.approval(who, book.want("raw"), seconds=3600, reminders=[60.0])
+    gate = book.ledger.gates.get("g")
+    assert gate is not None
+    assert gate.due_millis is not None
+    book.cut(loss)
+    settled = book.ledger.gates.settle(
+        ["g"], expired=True, instants={"g": gate.due_millis}
+    )
+
+    recorded = [e for e in book.ledger.runs.events(who.run) if "approval" in e.data]
+    assert settled.news == recorded
+    assert [e.outcome for e in recorded] == ["reminded"]
+
+
+def test_a_value_that_was_approved_is_published_once(book: Broken, loss: Loss) -> None:
+    """The commit that shows it is asked for as every other."""
+    who = book.run()
+    held = book.approval(who, book.want("raw"))
+    book.ledger.approvals.decide(APP, "g", "approve", "anna")
+    book.ledger.gates.settle(["g"], expired=False)
+    two, raw = who._replace(dispatch=2), book.want("raw", gate="g")
+    attempt = book.claim(two, raw).attempt
+    assert attempt is not None
+    book.cut(loss)
+    shown = Publishing(wanted=raw, attempt=attempt, version=held)
+
+    assert book.commit(two, Commit(publishing=[shown], release=True)) == ["committed"]
+    assert book.current_id("raw") == held
+    assert book.count(claims) == 0

@@ -21,11 +21,13 @@ from dev.flights.board import Board
 from dev.flights.pages import reports_table
 from dev.flights.pipeline import DailyReport
 from dev.flights.play import Play
+from dev.flights.signoff import Answer, Ask
 from flowstone import Context
 from flowstone.telemetry import Event
 
 DAY = date(2013, 2, 8)
-TABLES = {asset.name for asset in app.pipeline} - {"daily_report"}
+MADE = app.pipeline.ancestors("daily_report")
+TABLES = MADE - {"daily_report"}
 SIX, SEVEN = (datetime(2013, 2, 8, hour, tzinfo=UTC) for hour in (6, 7))
 
 
@@ -288,15 +290,16 @@ def test_the_table_of_reports_fits_the_terminal(width: int):
 # --- all of it --------------------------------------------------------------------------
 
 
-async def play(folder: Path, days: list[date]) -> str:
+async def play(folder: Path, days: list[date], ask: Ask | None = None) -> str:
     out = StringIO()
     shown = Play(
         pipeline=app.pipeline,
         console=Console(file=out, width=120),
         days=days,
         counts=folder / "executions",
+        ask=ask,
     )
-    async with flights_in(folder).local(folder) as stone:
+    async with flights_in(folder).local(folder, actor="ada") as stone:
         assert await shown.show(stone)
     return out.getvalue()
 
@@ -320,13 +323,62 @@ async def test_two_days_are_made_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert rows_of(first) == rows_of(second)
 
 
+async def test_the_worst_day_is_signed_off_once(tmp_path: Path):
+    """Whoever is asked decides; the report is published, and asked for no more."""
+    questions: list[str] = []
+
+    def ask(question: str) -> Answer:
+        questions.append(question)
+        return "yes"
+
+    first = await play(tmp_path, [DAY], ask)
+    second = await play(tmp_path, [DAY], ask)
+
+    [question] = questions
+    assert question == (
+        "2013-02-08: 472 of 930 flights were cancelled. Sign off its report?"
+    )
+    assert "The report of 2013-02-08 is signed off: 472 of 930" in first
+    assert "The report of 2013-02-08 is signed off." in second
+    async with flights_in(tmp_path).local(tmp_path) as stone:
+        signed = await stone.value(pipeline.signed_report, DAY)
+        assert signed == await stone.value(pipeline.daily_report, DAY)
+        entries = [e for e in await stone.audit.list() if "approve" in e.action]
+    assert [(e.actor, e.action) for e in entries] == [("ada", "approval.approve")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("no", "was rejected; it is not published"),
+        ("later", "waits for its sign-off: 472 of 930 flights were cancelled"),
+    ],
+)
+async def test_a_report_that_is_not_signed_off_is_not_published(
+    answer: Answer, said: str, tmp_path: Path
+):
+    """Rejected, or left waiting, it is told how it stands, and nobody can read it."""
+    shown = await play(tmp_path, [DAY], lambda _: answer)
+
+    assert said in shown
+    async with flights_in(tmp_path).local(tmp_path) as stone:
+        assert not await stone.exists(pipeline.signed_report, DAY)
+
+
+async def test_without_anybody_to_ask_it_says_how_to(tmp_path: Path):
+    """A call that has nobody to ask starts nothing that would wait."""
+    shown = await play(tmp_path, [DAY])
+
+    assert "awaits its sign-off. `--yes` signs it off" in shown
+
+
 async def test_reports_and_their_lineage_are_of_real_flights(tmp_path: Path):
     """The blizzard of February 2013 is in the report, and its sources in the lineage."""
     shown = await play(tmp_path, [DAY])
     (row,) = rows_of(shown)
     assert row.split()[:6] == ["2013-02-08", "930", "472", "3", "51%", "+24"]
     tree = shown[shown.index("Lineage") : shown.index("Summary")]
-    assert all(asset.name in tree for asset in app.pipeline)
+    assert all(name in tree for name in MADE)
     async with flights_in(tmp_path).local(tmp_path) as stone:
         made_of = await stone.lineage.upstream(pipeline.daily_report, DAY)
     _, *ids = [word for word in tree.split() if len(word) == 36]  # first, its own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -26,7 +26,7 @@ from flowstone.telemetry import (
     ApprovalExpired,
     ApprovalReminded,
 )
-from flowstone.testing import Captured, Clock
+from flowstone.testing import Captured, Clock, crash_at
 from flowstone.views import ApprovalEntry
 from tests.apps import waiting
 from tests.harness import WorkerProcess, eventually, query, upgrade
@@ -97,7 +97,6 @@ async def test_what_waits_outlives_worker_and_server(place: Place) -> None:
             await opened(stone)
             await asyncio.to_thread(worker.kill)
             await asyncio.to_thread(server.kill)
-            await asyncio.to_thread(server.start)
 
             # Nobody is alive who could do anything with it.
             decided = await stone.approvals.approve(approval.id)
@@ -108,6 +107,7 @@ async def test_what_waits_outlives_worker_and_server(place: Place) -> None:
             token = (place.folder / "token").read_text()
             await stone.gates.signal(token, 5)
 
+            await asyncio.to_thread(server.start)
             worker = await asyncio.to_thread(lambda: place.worker(server.address))
             assert await approved.result() == 7
             assert await answered.result() == 5
@@ -153,6 +153,43 @@ async def test_a_deadline_comes_without_a_worker(
         assert place.made() == []
     finally:
         worker.end()
+
+
+async def publish_while_killed(place: Place, address: str, point: str) -> None:
+    """Kill a worker while it publishes what was approved; another one comes."""
+    named = replace(place, name=f"{place.name}-{point.replace('.', '-')}")
+    doomed = crash_at(point, 2).environment  # the first time is the holding
+    worker = await asyncio.to_thread(lambda: named.worker(address, **doomed))
+    app = waiting.make_app(named.name, named.url)
+    try:
+        async with app.connect(address, actor="anna") as stone:
+            run = await stone.materialize(waiting.approved)
+            approval = await asked(stone)
+            await stone.approvals.approve(approval.id)
+            await asyncio.to_thread(worker.wait_killed)
+            worker = await asyncio.to_thread(lambda: named.worker(address))
+            assert await run.result() == 7, point
+            told = [e.outcome for e in await run.events() if e.outcome != "succeeded"]
+            shown = await stone.lineage.upstream(waiting.approved)
+            assert await stone.value(waiting.approved, None, approval.version) == 7
+
+        assert told == ["", "", "held", "approved", "produced"], point
+        assert shown == []
+    finally:
+        worker.end()
+
+
+async def test_a_worker_killed_while_it_publishes_changes_nothing(
+    place: Place, temporal_address: str
+) -> None:
+    """What was approved is published once, whenever a worker dies."""
+    async with asyncio.TaskGroup() as group:
+        for point in ("store.before", "commit.before", "commit.after"):
+            group.create_task(publish_while_killed(place, temporal_address, point))
+
+    versions = "SELECT count(*), count(DISTINCT id) FROM flowstone_versions"
+    assert query(place.url, versions) == [(3, 3)]
+    assert query(place.url, "SELECT * FROM flowstone_claims") == []
 
 
 async def test_fifty_decide_at_once_through_two_clients(

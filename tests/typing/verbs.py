@@ -27,7 +27,7 @@ from flowstone import (
 )
 from flowstone.client_sync import SyncClient, SyncRun
 from flowstone.ledger.base import Gate, RunRow
-from flowstone.views import AssetStatus, LineageEntry
+from flowstone.views import ApprovalEntry, AssetStatus, LineageEntry
 
 
 class Trade:
@@ -222,6 +222,11 @@ def so_have_the_other_synchronous_verbs(app: Flowstone) -> None:
         assert_type(stone.status(report), AssetStatus)
         assert_type(stone.runs.list(), list[RunRow])
         assert_type(stone.gates.list(), Sequence[Gate])
+        assert_type(stone.approvals.list(asset=report), list[ApprovalEntry])
+        assert_type(stone.approvals.get("1"), ApprovalEntry)
+        assert_type(stone.approvals.approve("1", edits=Trade()), ApprovalEntry)
+        stone.approvals.approve("1", by="anna")  # type: ignore[call-arg]
+        stone.approvals.escalate("1")  # type: ignore[call-arg]
         assert_type(stone.lineage.impact(report), list[LineageEntry])
         stone.materialize(1)  # type: ignore[call-overload]
         stone.materialize(report, policy="never")  # type: ignore[call-overload]

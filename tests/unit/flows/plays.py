@@ -252,6 +252,32 @@ PLAYS: dict[str, tuple[AnyFlow, Script]] = {
             gates={"report": [_until(1200)]},
         ),
     ),
+    "reminded": (
+        _one(),
+        Script(
+            skeleton=CHAIN,
+            replies={"cleaned": [_until(600)]},
+            gates={"cleaned": [_until(1200), _until(1800)]},
+        ),
+    ),
+    "asked-again": (
+        _one(),
+        Script(
+            skeleton=CHAIN,
+            replies={"cleaned": [_until(600), _until(1200)]},
+            gates={"cleaned": [Left()]},
+            bells=[(900, "g")],
+        ),
+    ),
+    "deadline-moved": (
+        _one(),
+        Script(
+            skeleton=ONE,
+            replies={"report": [_until(600)]},
+            gates={"report": [_until(1200)]},
+            bells=[(60, "g")],
+        ),
+    ),
     "gate-unknown": (
         _one(),
         Script(

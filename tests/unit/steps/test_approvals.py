@@ -129,6 +129,22 @@ def test_an_approved_value_is_published(bench: Make) -> None:
     assert shop.attempts("trade") == ["held", "committed"]
 
 
+def test_newer_code_publishes_what_older_code_has_made(bench: Make) -> None:
+    """A deploy in the middle of a wait does not keep a decision from its effect."""
+    shop = waiting(bench, trade(), raw)
+    decide(shop, "approve")
+
+    @asset(version="2", name="trade")
+    def newer(raw: int) -> Approval[int]:
+        return Approval(raw)
+
+    lacking, deployed = shop.other(raw), shop.other(newer, raw)
+    deployed.dispatches = shop.dispatches + 1
+    assert [r.kind for r in lacking.settle("trade").replies] == ["not_here"]
+    assert deployed.settle("trade").replies == [Produced(millis=-1)]
+    assert shop.value("trade") == 1000
+
+
 def test_an_edited_value_is_published_in_its_place(bench: Make) -> None:
     """The original is what the edited value was made from."""
     shop = waiting(bench, trade(), raw)
@@ -272,7 +288,7 @@ def test_an_input_that_was_taken_back_stays_as_it_is(bench: Make) -> None:
     [reply] = shop.run("trade")
 
     assert isinstance(reply, Held)
-    [read] = shop.toolbox.ledger.approvals.reads(found(shop))
+    [[read]] = shop.toolbox.ledger.approvals.reads([found(shop)]).values()
     assert (read.version, read.current) == (mine, False)
 
 

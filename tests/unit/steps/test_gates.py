@@ -21,6 +21,7 @@ from flowstone.core.replies import (
 )
 from flowstone.core.token import derive_token, gate_id
 from flowstone.steps.context import Context
+from tests.harness import eventually
 from tests.unit.steps.bench import KEYS, Make
 from tests.unit.steps.waiting import answer, gated, plain, raw, waiting
 
@@ -43,6 +44,26 @@ def test_a_gate_is_opened_with_its_deadline(bench: Make) -> None:
     assert found is not None
     assert reply.deadline == found.deadline == found.opened_at + HOUR
     assert shop.attempts("plain") == ["held"]
+
+
+def test_a_deadline_is_told_though_its_wait_was_committed_before(bench: Make) -> None:
+    """What a pack commits while it goes on is told as what it commits at its end."""
+
+    @asset
+    def slow(raw: int) -> int:
+        eventually(lambda: shop.attempts("plain") == ["held"], what="the commit")
+        return raw
+
+    @asset
+    def report(plain: int, slow: int) -> int:
+        return plain + slow
+
+    shop = bench(report, slow, plain, raw)
+    shop.begin("report")
+    [_, reply, _] = shop.run("raw", "plain", "slow")
+
+    assert isinstance(reply, Held)
+    assert reply.deadline is not None
 
 
 def test_what_waits_holds_its_claim(bench: Make) -> None:
