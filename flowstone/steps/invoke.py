@@ -138,7 +138,7 @@ def invoke(
     facts: dict[str, object] = {}
     arguments = dict(inputs)
     if what.takes_context:
-        arguments[CONTEXT] = _context(call, what, facts)
+        arguments[CONTEXT] = _context(toolbox, call, what, facts)
     began = time.perf_counter()
     try:
         value = _run(toolbox, call, what, arguments)
@@ -153,18 +153,27 @@ def invoke(
     )
 
 
-def _context(call: Call, what: Invocation, facts: dict[str, object]) -> Context:
+def _context(
+    toolbox: Toolbox, call: Call, what: Invocation, facts: dict[str, object]
+) -> Context:
     return Context(
         asset=what.asset.name,
         partition=what.partition,  # pyright: ignore[reportArgumentType]
         run_id=what.run,
         attempt=what.want.number,
         started_at=datetime.now(UTC),
+        scheduled_at=_scheduled(toolbox, what.run),
         resources=what.resources,
         _call=call,
         _token=what.token,
         _facts=facts,
     )
+
+
+def _scheduled(toolbox: Toolbox, run: str) -> datetime | None:
+    job = toolbox.job(run)
+    text = "" if job is None else job.run.request.scheduled_at
+    return datetime.fromisoformat(text) if text else None
 
 
 def _run(
