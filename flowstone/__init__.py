@@ -61,6 +61,8 @@ from flowstone.core.outcome import (
 from flowstone.core.pipeline import Pipeline
 from flowstone.core.policy import HOUR, MINUTE, SECOND, Retry
 from flowstone.core.ref import Key
+from flowstone.core.schedule import Schedule, previous_day, previous_hour, same_day
+from flowstone.core.sensor import Found, Sensor, Trigger
 from flowstone.core.space import (
     daily,
     dynamic,
@@ -74,6 +76,7 @@ from flowstone.core.space import (
 
 if TYPE_CHECKING:
     from flowstone.app import Flowstone
+    from flowstone.checks import S3NewObjects, S3Object, SqlChange
     from flowstone.client import Client
     from flowstone.core.partition import PartitionKey as Partition
     from flowstone.io.base import IOManager, Slot, Stored
@@ -116,6 +119,7 @@ __all__ = [
     "Fatal",
     "Flowstone",
     "FlowstoneError",
+    "Found",
     "GateTimedOut",
     "IOManager",
     "Key",
@@ -139,16 +143,22 @@ __all__ = [
     "RunCancelled",
     "RunClosed",
     "RunError",
+    "S3NewObjects",
+    "S3Object",
     "ScatterFailed",
+    "Schedule",
     "Secrets",
+    "Sensor",
     "Signal",
     "Skip",
     "Slot",
     "Snooze",
+    "SqlChange",
     "SqlLedger",
     "StoreError",
     "Stored",
     "Superseded",
+    "Trigger",
     "UnknownAsset",
     "UnknownDelivery",
     "UnknownGate",
@@ -165,8 +175,11 @@ __all__ = [
     "monthly",
     "one_of",
     "parallel",
+    "previous_day",
+    "previous_hour",
     "product",
     "route",
+    "same_day",
     "scatter",
     "scatter_batches",
     "single",
@@ -188,8 +201,11 @@ _HOMES = {
     "Resource": "resources",
     "Run": "run",
     "S3IO": "io.s3",
+    "S3NewObjects": "checks.s3",
+    "S3Object": "checks.s3",
     "Secrets": "settings",
     "Slot": "io.base",
+    "SqlChange": "checks.sql",
     "SqlLedger": "ledger.sql",
     "Stored": "io.base",
 }

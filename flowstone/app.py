@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowstone.core import schedule, sensor
 from flowstone.core.errors import ConfigurationError, NotSupported
 from flowstone.core.pipeline import Pipeline
+from flowstone.core.schedule import Schedule
+from flowstone.core.sensor import Sensor
 from flowstone.resources import overridden, problems_of
 from flowstone.settings import Secrets
 
@@ -33,6 +36,8 @@ class Flowstone:
         io: its IO managers by name; `default` keeps what asks for no other.
         ledger: where facts go.
         resources: what assets share, by name: see `Resource`.
+        schedules: what the clock starts; `schedules.apply()` has Temporal agree.
+        sensors: what news starts; likewise.
         secrets: keys that sign the tokens of gates.
 
     Raises:
@@ -58,22 +63,19 @@ class Flowstone:
         ledger: SqlLedger | None = None,
         limits: Mapping[str, object] | None = None,
         resources: Mapping[str, object] | None = None,
-        schedules: Sequence[object] = (),
-        sensors: Sequence[object] = (),
+        schedules: Sequence[Schedule] = (),
+        sensors: Sequence[Sensor] = (),
         secrets: Secrets | None = None,
     ) -> None:
-        for word, given in (
-            ("limits", limits),
-            ("schedules", schedules),
-            ("sensors", sensors),
-        ):
-            if given:
-                raise NotSupported(what=f"Flowstone({word}=...)")
+        if limits:
+            raise NotSupported(what="Flowstone(limits=...)")
         self.name = name
         self.pipeline = pipeline
         self.io = dict(io or {})
         self.ledger = ledger
         self.resources = dict(resources or {})
+        self.schedules = tuple(schedules)
+        self.sensors = tuple(sensors)
         self.secrets = secrets
         problems = self._problems()
         if problems:
@@ -98,7 +100,12 @@ class Flowstone:
                     f"{asset.name!r} wants the IO manager {wanted!r}, which the app "
                     f"does not have; it has {names}. Add it to io={{...}}."
                 )
-        return problems + problems_of(self.pipeline, self.resources)
+        return [
+            *problems,
+            *problems_of(self.pipeline, self.resources),
+            *schedule.problems_of(self.pipeline, self.schedules),
+            *sensor.problems_of(self.pipeline, self.sensors),
+        ]
 
     def local(
         self,

@@ -31,6 +31,8 @@ from flowstone.views import (
     Gates,
     Lineage,
     Runs,
+    Schedules,
+    Sensors,
     status_of,
 )
 
@@ -44,8 +46,9 @@ Suspended: TypeAlias = Approval[T] | Signal[T] | Skip | Snooze
 class Client:
     """What one may ask of an app; had from `app.local()` or `app.connect()`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `approvals`, `gates`, `audit`, and
-    `telemetry`, whose handlers are told of what this client's own process does.
+    Its nouns hold their verbs: `runs`, `lineage`, `approvals`, `gates`, `schedules`,
+    `sensors`, `audit`, and `telemetry`, whose handlers are told of what this client's
+    own process does.
 
     Args:
         toolbox: the app's assets and infrastructure.
@@ -77,6 +80,10 @@ class Client:
         self.gates = Gates(toolbox, bell, actor)
         self.audit = Audit(toolbox)
         self.runs = Runs(toolbox, self._run_of)
+        self.schedules = Schedules(
+            toolbox, backend, actor, self._run_of, self._starter.begin
+        )
+        self.sensors = Sensors(toolbox, backend, actor)
         self.telemetry = toolbox.telemetry
 
     @property
@@ -358,16 +365,6 @@ class Client:
     async def plan(self, *_: object, **__: object) -> object:
         """Refuse: plans as an answer are not built yet."""
         raise NotSupported(what="plan(...)")
-
-    @property
-    def schedules(self) -> object:
-        """Refuse: schedules are not built yet."""
-        raise NotSupported(what="schedules")
-
-    @property
-    def sensors(self) -> object:
-        """Refuse: sensors are not built yet."""
-        raise NotSupported(what="sensors")
 
     async def health(self, *, ledger_only: bool = False) -> Health:
         """Ask all that the app runs on how it is, from this process.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from flowstone.client import Client, Suspended
@@ -13,10 +14,13 @@ from flowstone.core.health import Health
 from flowstone.core.pipeline import AnyAsset, Pipeline
 from flowstone.core.policy import Freshness
 from flowstone.core.ref import Key
+from flowstone.core.schedule import Overlap
 from flowstone.core.space import Space
+from flowstone.core.timetable import Applied, ScheduleStatus
 from flowstone.ledger.audit import AuditEntry
 from flowstone.ledger.base import Gate, RunRow
 from flowstone.ledger.deliveries import Delivery
+from flowstone.ledger.looks import SensorTick
 from flowstone.portal import Portal
 from flowstone.run import BackfillReport, Outcome, Progress, Run
 from flowstone.views import AssetStatus
@@ -25,6 +29,8 @@ from flowstone.views.audit import Audit
 from flowstone.views.gates import Gates
 from flowstone.views.lineage import Lineage, LineageEntry
 from flowstone.views.runs import Runs
+from flowstone.views.schedules import Schedules
+from flowstone.views.sensors import Preview, Sensors, SensorStatus
 
 __all__ = [
     "SyncApprovals",
@@ -34,6 +40,8 @@ __all__ = [
     "SyncLineage",
     "SyncRun",
     "SyncRuns",
+    "SyncSchedules",
+    "SyncSensors",
 ]
 
 T = TypeVar("T")
@@ -45,8 +53,9 @@ class SyncClient:
 
     `Client` without `await`.
 
-    Its nouns hold their verbs: `runs`, `lineage`, `approvals`, `gates`, `audit`, and
-    `telemetry`, whose handlers are told of what this client's own process does.
+    Its nouns hold their verbs: `runs`, `lineage`, `approvals`, `gates`, `schedules`,
+    `sensors`, `audit`, and `telemetry`, whose handlers are told of what this client's
+    own process does.
     """
 
     def __init__(self, portal: Portal, client: Client) -> None:
@@ -57,6 +66,8 @@ class SyncClient:
         self.gates = SyncGates(portal, client.gates)
         self.audit = SyncAudit(portal, client.audit)
         self.runs = SyncRuns(portal, client.runs)
+        self.schedules = SyncSchedules(portal, client.schedules)
+        self.sensors = SyncSensors(portal, client.sensors)
         self.telemetry = client.telemetry
 
     @property
@@ -300,16 +311,6 @@ class SyncClient:
     def plan(self, *_: object, **__: object) -> object:
         """Refuse: plans as an answer are not built yet."""
         return self._portal.call(self._client.plan(*_, **__))
-
-    @property
-    def schedules(self) -> object:
-        """Refuse: schedules are not built yet."""
-        return self._client.schedules
-
-    @property
-    def sensors(self) -> object:
-        """Refuse: sensors are not built yet."""
-        return self._client.sensors
 
     def health(self, *, ledger_only: bool = False) -> Health:
         """Ask all that the app runs on how it is, from this process.
@@ -686,3 +687,168 @@ class SyncAudit:
     def list(self, *, limit: int = 100, subject: str = "") -> list[AuditEntry]:
         """Give the newest lines first."""
         return self._portal.call(self._audit.list(limit=limit, subject=subject))
+
+
+class SyncSchedules:
+    """What starts by the clock: declared on the app, kept by Temporal.
+
+    `Schedules` without `await`.
+
+    In this process nobody keeps the time: `list` and `trigger` work, all else refuses.
+    """
+
+    def __init__(self, portal: Portal, schedules: Schedules) -> None:
+        self._portal = portal
+        self._schedules = schedules
+
+    def list(self) -> list[ScheduleStatus]:
+        """Give the schedules of the app, with their next five fires and last runs."""
+        return self._portal.call(self._schedules.list())
+
+    def apply(self, *, dry_run: bool = False) -> Applied:
+        """Have Temporal agree with what the app declares, sensors included.
+
+        Creates, updates what differs, and deletes what is the app's own and is not
+        declared any more. What somebody has paused stays paused.
+
+        Args:
+            dry_run: whether only to say what would be done.
+
+        Returns:
+            Each change, and what to be warned of; as text, a line each.
+
+        Raises:
+            ConfigurationError: the server refuses an expression; all that it refuses
+                are named, and nothing was changed.
+        """
+        return self._portal.call(self._schedules.apply(dry_run=dry_run))
+
+    def pause(self, name: str, reason: str = "") -> None:
+        """Have a schedule not fire until it is resumed, whoever applies meanwhile.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name; apply it first.
+        """
+        self._portal.call(self._schedules.pause(name, reason))
+
+    def resume(self, name: str, reason: str = "") -> None:
+        """Have a schedule fire again.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name.
+        """
+        self._portal.call(self._schedules.resume(name, reason))
+
+    def trigger(self, name: str, *, at: datetime | None = None) -> SyncRun[Any]:
+        """Make at once what a schedule makes at a time, beside what it makes by itself.
+
+        Args:
+            name: the schedule's name.
+            at: the time at which it should have fired; by default now.
+
+        Returns:
+            The run; the one that goes on, where the same was asked for already.
+
+        Raises:
+            UnknownSchedule: the app has none of this name.
+            BadPartition: the asset has no such partition.
+        """
+        return SyncRun(
+            self._portal, self._portal.call(self._schedules.trigger(name, at=at))
+        )
+
+    def backfill(
+        self,
+        name: str,
+        start: datetime,
+        end: datetime,
+        *,
+        overlap: Overlap = "buffer_all",
+    ) -> list[datetime]:
+        """Have a schedule fire for each of its times in a stretch that has passed.
+
+        Temporal starts them, one after the other unless `overlap` says otherwise. To
+        make many partitions as fast as can be, there is `stone.backfill`.
+
+        Args:
+            name: the schedule's name.
+            start: from when on, itself included.
+            end: until when, itself included.
+            overlap: what becomes of a fire while an earlier one goes on.
+
+        Returns:
+            The fires, as the server says.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name; apply it first.
+            RunError: there are more fires than Temporal keeps for later.
+        """
+        return self._portal.call(
+            self._schedules.backfill(name, start, end, overlap=overlap)
+        )
+
+
+class SyncSensors:
+    """What starts on news: declared on the app, fired by Temporal.
+
+    `Sensors` without `await`.
+
+    `schedules.apply()` has Temporal agree. In this process nobody looks by himself:
+    `tick` has a sensor look once.
+    """
+
+    def __init__(self, portal: Portal, sensors: Sensors) -> None:
+        self._portal = portal
+        self._sensors = sensors
+
+    def list(self) -> list[SensorStatus]:
+        """Give the sensors of the app, with their cursors and last looks."""
+        return self._portal.call(self._sensors.list())
+
+    def ticks(self, name: str, *, limit: int = 20) -> list[SensorTick]:
+        """Give the last looks of a sensor, the newest first.
+
+        The ledger keeps 500 of each.
+
+        Raises:
+            UnknownSchedule: the app has no sensor of this name.
+        """
+        return self._portal.call(self._sensors.ticks(name, limit=limit))
+
+    def tick(self, name: str) -> SensorTick:
+        """Have a sensor look once, at once, and have what it finds be made.
+
+        It looks although earlier failures put it off, and although it is paused.
+
+        Returns:
+            The look: what came of it, and the runs that it started.
+
+        Raises:
+            UnknownSchedule: the app has no sensor of this name.
+        """
+        return self._portal.call(self._sensors.tick(name))
+
+    def test(self, name: str) -> Preview:
+        """Say what a sensor would find now, in this process; nothing is recorded.
+
+        Raises:
+            UnknownSchedule: the app has no sensor of this name.
+            RunError: its check raised.
+        """
+        return self._portal.call(self._sensors.test(name))
+
+    def pause(self, name: str, reason: str = "") -> None:
+        """Have a sensor not look until it is resumed, whoever applies meanwhile.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name; apply it first.
+        """
+        self._portal.call(self._sensors.pause(name, reason))
+
+    def resume(self, name: str, reason: str = "") -> None:
+        """Have a sensor look again; what came meanwhile is found by the next look.
+
+        Raises:
+            UnknownSchedule: Temporal has none of this name.
+        """
+        self._portal.call(self._sensors.resume(name, reason))

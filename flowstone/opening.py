@@ -20,6 +20,7 @@ from flowstone.core.asset import AnyAsset
 from flowstone.core.errors import ConfigurationError
 from flowstone.core.policy import Packs
 from flowstone.core.problems import Problems
+from flowstone.core.sensor import untold
 from flowstone.engines.local import LocalBackend
 from flowstone.io.base import Configured, IOManager, lives_in_process
 from flowstone.io.memory import MemoryIO
@@ -131,6 +132,7 @@ async def _local(
                 budget=settings.budget,
             )
             try:
+                await backend.deliver()
                 yield client
             finally:
                 await backend.close()
@@ -167,6 +169,8 @@ def local_toolbox(
         declared=resources,
         patience=_patience(settings),
         callbacks=_callbacks(settings),
+        schedules={schedule.name: schedule for schedule in app.schedules},
+        sensors={sensor.name: sensor for sensor in app.sensors},
     )
 
 
@@ -297,6 +301,8 @@ def unchecked_toolbox(app: Flowstone) -> Toolbox:
         declared=app.resources,
         patience=_patience(settings),
         callbacks=_callbacks(settings),
+        schedules={schedule.name: schedule for schedule in app.schedules},
+        sensors={sensor.name: sensor for sensor in app.sensors},
     )
 
 
@@ -367,9 +373,9 @@ def _local_managers(app: Flowstone, io: Mapping[str, IOManager]) -> list[str]:
 
 
 def _untold(app: Flowstone, io: Mapping[str, IOManager]) -> list[str]:
-    """Collect what the managers in use have not been told."""
+    """Collect what the managers in use, and the sensors, have not been told."""
     used = {a.options.io for a in app.pipeline}
-    return [
+    return untold(app.sensors) + [
         f"The IO manager {name!r}: {problem}"
         for name, manager in io.items()
         if name in used and isinstance(manager, Configured)

@@ -32,7 +32,7 @@ __all__ = ["BackfillReport", "Outcome", "Progress", "Run"]
 T_co = TypeVar("T_co", covariant=True)
 
 _LIVE = {"starting", "running"}
-_POLL = 0.05
+_POLL, _LONGEST_POLL = 0.05, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +150,7 @@ class Run(Generic[T_co]):
 
     async def wait(self) -> Outcome:
         """Wait until it has ended, however it does."""
+        await self._begun()
         await self._backend.wait(self._row)
         row = await self._ended()
         return Outcome(
@@ -160,6 +161,18 @@ class Run(Generic[T_co]):
             started_at=row.started_at,
             ended_at=row.ended_at,
         )
+
+    async def _begun(self) -> None:
+        """Wait until what a sensor has found is started: a worker does that soon."""
+        pause = _POLL
+        while self._row.request.sensor and await self._is_to_start():
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_POLL)
+
+    async def _is_to_start(self) -> bool:
+        if (await self._read()).status != "starting":
+            return False
+        return not await self._backend.is_alive(self._row)
 
     async def _ended(self) -> RunRow:
         """Read the row of a run whose workflow has ended; write the end it lacks."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
-from hashlib import sha256
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from flowstone.core.errors import (
@@ -21,9 +20,9 @@ from flowstone.core.policy import Freshness, Packs
 from flowstone.core.ref import Key
 from flowstone.core.space import Space
 from flowstone.engines.ports import Backend, flow_of
+from flowstone.ledger.asked import request_hash
 from flowstone.ledger.base import RunRow
 from flowstone.ledger.ids import new_id
-from flowstone.ledger.rows import dump
 from flowstone.steps.points import reach
 from flowstone.steps.toolbox import Toolbox
 
@@ -69,7 +68,8 @@ class Starter:
     ) -> RunRow:
         """Start the making of one asset at one key; give the run that goes on now."""
         key = PartitionKey.of(partition)
-        self._check(asset.name, key, upstream=verb == "materialize_all")
+        upstream = verb == "materialize_all"
+        self._toolbox.pipeline.check_keys(asset.name, key, upstream=upstream)
         request = replace(
             self._request(verb, asset, policy), key="" if key.is_none else key.text
         )
@@ -138,16 +138,8 @@ class Starter:
         if not keys:
             raise BadPartition(partition="[]", reason="there is nothing to backfill.")
         for one in keys:
-            self._check(asset.name, one, upstream=True)
+            self._toolbox.pipeline.check_keys(asset.name, one, upstream=True)
         return [k.text for k in keys]
-
-    def _check(self, name: str, key: PartitionKey, *, upstream: bool) -> None:
-        pipeline = self._toolbox.pipeline
-        pipeline.check_key(name, key)
-        if not upstream:
-            return
-        for other in pipeline.ancestors(name):
-            pipeline.check_key(other, pipeline.key_of(other, key))
 
     # --- starting -------------------------------------------------------------------
 
@@ -158,7 +150,7 @@ class Starter:
             request=request,
             workflow=_workflow_id(request, keys),
             keys=keys,
-            request_hash=_request_hash(request, keys),
+            request_hash=request_hash(request, keys),
             user_key=user_key,
             actor=self._actor,
             owner=self._backend.owner,
@@ -176,9 +168,10 @@ class Starter:
             if known.status != "starting":
                 return known
             row = known
-        return await self._begin(row)
+        return await self.begin(row)
 
-    async def _begin(self, row: RunRow) -> RunRow:
+    async def begin(self, row: RunRow) -> RunRow:
+        """Start a run whose row is written; give the one that goes on now."""
         runs = self._toolbox.ledger.runs
         reach("start.before")
         try:
@@ -194,17 +187,9 @@ class Starter:
         return joined or replace(row, request=replace(row.request, run=run))
 
 
-def _request_hash(request: Request, keys: Sequence[str]) -> str:
-    """Give what two equal requests have in common."""
-    said = asdict(request)
-    for unsaid in ("run", "packs", "budget"):
-        del said[unsaid]
-    return sha256(dump([said, list(keys)]).encode()).hexdigest()[:32]
-
-
 def _workflow_id(request: Request, keys: Sequence[str]) -> str:
     base = f"flowstone/{request.pipeline}/{request.asset}"
     if request.verb == "backfill":
-        return f"{base}/backfill/{_request_hash(request, keys)[:12]}"
+        return f"{base}/backfill/{request_hash(request, keys)[:12]}"
     key = PartitionKey(request.key or NONE.text)
     return base if key.is_none else f"{base}@{key.id_text}"

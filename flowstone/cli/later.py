@@ -14,8 +14,6 @@ __all__ = ["LATER", "refusal"]
 
 LATER: Mapping[str, tuple[str, str]] = {
     "plan": ("Tell what would run, in which order, and why.", ""),
-    "schedules": ("See and steer what starts by the clock.", ""),
-    "sensors": ("See and steer what starts on news.", ""),
 }
 """What each is for, and what serves until then."""
 

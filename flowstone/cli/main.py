@@ -41,6 +41,22 @@ from flowstone.cli.runs import (
     show_run,
     wait_for_run,
 )
+from flowstone.cli.schedules import (
+    apply_schedules,
+    backfill_schedule,
+    list_schedules,
+    pause_schedule,
+    resume_schedule,
+    trigger_schedule,
+)
+from flowstone.cli.sensors import (
+    list_sensors,
+    pause_sensor,
+    preview_sensor,
+    resume_sensor,
+    show_ticks,
+    tick_sensor,
+)
 from flowstone.cli.serve import serve
 from flowstone.cli.show import say
 from flowstone.cli.worker import worker
@@ -83,6 +99,28 @@ _GROUPS = {
             "signal": signal_gate,
             "deliveries": list_deliveries,
             "redeliver": redeliver,
+        },
+    ),
+    "schedules": (
+        "See and steer what starts by the clock.",
+        {
+            "list": list_schedules,
+            "apply": apply_schedules,
+            "pause": pause_schedule,
+            "resume": resume_schedule,
+            "trigger": trigger_schedule,
+            "backfill": backfill_schedule,
+        },
+    ),
+    "sensors": (
+        "See and steer what starts on news.",
+        {
+            "list": list_sensors,
+            "ticks": show_ticks,
+            "tick": tick_sensor,
+            "test": preview_sensor,
+            "pause": pause_sensor,
+            "resume": resume_sensor,
         },
     ),
     "db": (

@@ -14,6 +14,9 @@ flowstone.checkpoint.requested  ApprovalRequested             .approved  Approva
                    .recomputed  ApprovalRecomputed            .cancel    ApprovalCancelled
 flowstone.io.load.start         LoadStarted          flowstone.io.load.stop    LoadStopped
 flowstone.io.store.start        StoreStarted         flowstone.io.store.stop   StoreStopped
+flowstone.schedule.fire         ScheduleFired        flowstone.schedule.error   ScheduleFailed
+flowstone.sensor.poll           SensorPolled         flowstone.sensor.error     SensorFailed
+flowstone.sensor.trigger        SensorTriggered
 flowstone.resources.setup_failed                     ResourceSetupFailed
 flowstone.error                 ErrorOccurred
 ```
@@ -66,6 +69,11 @@ __all__ = [
     "ResourceSetupFailed",
     "RunStarted",
     "RunStopped",
+    "ScheduleFailed",
+    "ScheduleFired",
+    "SensorFailed",
+    "SensorPolled",
+    "SensorTriggered",
     "StoreStarted",
     "StoreStopped",
     "of_kind",
@@ -237,6 +245,53 @@ class StoreStopped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleFired(Event):
+    """A schedule has fired, and said which partition is to be made."""
+
+    name: str = "flowstone.schedule.fire"
+    schedule: str | None = None
+    scheduled_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleFailed(Event):
+    """A schedule has fired, and which partition that means cannot be told."""
+
+    name: str = "flowstone.schedule.error"
+    schedule: str | None = None
+    scheduled_at: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorPolled(Event):
+    """A sensor has looked, or was put off; `outcome` says what came of it."""
+
+    name: str = "flowstone.sensor.poll"
+    sensor: str | None = None
+    found: int | None = None
+    started: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorTriggered(Event):
+    """A sensor has found a piece of news, and its run has a row."""
+
+    name: str = "flowstone.sensor.trigger"
+    sensor: str | None = None
+    trigger: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorFailed(Event):
+    """A sensor's check has failed; the next looks are put off."""
+
+    name: str = "flowstone.sensor.error"
+    sensor: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceSetupFailed(Event):
     """A resource did not open, so that a function was not called."""
 
@@ -280,6 +335,11 @@ _KINDS: tuple[type[Event], ...] = (
     LoadStopped,
     StoreStarted,
     StoreStopped,
+    ScheduleFired,
+    ScheduleFailed,
+    SensorPolled,
+    SensorTriggered,
+    SensorFailed,
     ResourceSetupFailed,
     ErrorOccurred,
 )

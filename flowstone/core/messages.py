@@ -72,6 +72,10 @@ class Request:
         budget: how long a pack may go on starting assets, in milliseconds.
         parallel: how many packs run at once.
         on_failure: whether a backfill goes on when a partition has failed.
+        schedule: the schedule that started it.
+        scheduled_at: when that should have fired, in UTC.
+        tick: the workflow of that fire, which awaits the run.
+        sensor: the sensor that started it.
     """
 
     run: str
@@ -85,6 +89,10 @@ class Request:
     budget: int = 200
     parallel: int = 50
     on_failure: Literal["continue", "stop"] = "continue"
+    schedule: str = ""
+    scheduled_at: str = ""
+    tick: str = ""
+    sensor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

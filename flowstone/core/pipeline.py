@@ -135,6 +135,17 @@ class Pipeline:
             reason = f"it is not one of the partitions of {name!r}: {space!r}."
         raise BadPartition(partition=repr(key.value), reason=reason)
 
+    def check_keys(self, name: str, key: PartitionKey, *, upstream: bool) -> None:
+        """Refuse a key at which an asset, or all that it needs, cannot be made.
+
+        Raises:
+            BadPartition: it does not belong to the space of one of them.
+        """
+        self.check_key(name, key)
+        if upstream:
+            for other in self.ancestors(name):
+                self.check_key(other, self.key_of(other, key))
+
     def graph(self, style: Literal["text", "mermaid", "dot"] = "text") -> str:
         """Draw what needs what: as a tree of text, as Mermaid, or as DOT."""
         return render(

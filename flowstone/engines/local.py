@@ -16,7 +16,11 @@ from sqlalchemy.exc import DBAPIError
 
 from flowstone.core.errors import AlreadyRunning, FlowstoneError
 from flowstone.core.health import Component
-from flowstone.core.messages import Backfill, Flow, Materialize, Step
+from flowstone.core.messages import Flow, Step
+from flowstone.core.ticks import Checked, Sense, sense_id
+from flowstone.engines.delivery import deliver
+from flowstone.engines.ports import Started, workflow_of
+from flowstone.engines.untimed import Untimed
 from flowstone.flows.table import AnyFlow, take_flow
 from flowstone.ledger.base import RunRow
 from flowstone.steps.table import take_step
@@ -30,6 +34,7 @@ _LOG = logging.getLogger("flowstone")
 _TRIES = 5
 _THREADS = 16
 _RELAY_SECONDS = 0.1
+_NEWS = 100
 _TRANSIENT = (OSError, DBAPIError)
 """What may pass by itself; anything else is a mistake, and is raised at once."""
 
@@ -140,15 +145,16 @@ class LocalBackend:
     def __init__(self, toolbox: Toolbox, owner: str) -> None:
         self.toolbox = toolbox
         self.owner = owner
+        self.timetable = Untimed()
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="flowstone")
         self._live: dict[str, _Live] = {}
         self._queues: dict[str, asyncio.Queue[str]] = {}
         self._relay: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
-    async def start(self, flow: Materialize | Backfill, run: RunRow) -> str:
+    async def start(self, flow: Started, run: RunRow) -> str:
         """Start a run as a task, or join the one that has its workflow's id."""
-        live = self._live.get(run.workflow)
+        live = self._live.get(workflow_of(run))
         if live is not None and not live.task.done():
             if live.request_hash == run.request_hash:
                 return live.run
@@ -158,16 +164,16 @@ class LocalBackend:
                 run_id=live.run,
             )
         task = asyncio.ensure_future(self._run(flow, run))
-        self._live[run.workflow] = _Live(
+        self._live[workflow_of(run)] = _Live(
             run=run.id, request_hash=run.request_hash, task=task
         )
         if self._relay is None:
             self._relay = asyncio.ensure_future(self._ring_due())
         return run.id
 
-    async def _run(self, flow: Materialize | Backfill, run: RunRow) -> None:
+    async def _run(self, flow: Started, run: RunRow) -> None:
         try:
-            await self.drive(flow, run.workflow)
+            await self.drive(flow, workflow_of(run))
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever broke, the run ends
@@ -191,15 +197,26 @@ class LocalBackend:
         finally:
             del self._queues[workflow]
 
+    async def sense(self, flow: Sense) -> Checked:
+        """Have a sensor look, and start what it found."""
+        found = await self.drive(flow, sense_id(flow.pipeline, flow.sensor, flow.tick))
+        await self.deliver()
+        return cast("Checked", found)
+
+    async def deliver(self) -> None:
+        """Start what sensors have found, and what an earlier process has left."""
+        while self.toolbox.sensors and await deliver(self.toolbox, self, limit=_NEWS):
+            pass
+
     async def wait(self, run: RunRow) -> None:
         """Wait for a run's task."""
-        live = self._live.get(run.workflow)
+        live = self._live.get(workflow_of(run))
         if live is not None and live.run == run.id:
             await asyncio.wait([live.task])
 
     async def is_alive(self, run: RunRow) -> bool:
         """Tell whether the run's task goes on."""
-        live = self._live.get(run.workflow)
+        live = self._live.get(workflow_of(run))
         return live is not None and live.run == run.id and not live.task.done()
 
     async def ring(self, workflow: str, gate: str) -> bool:
@@ -226,7 +243,7 @@ class LocalBackend:
 
     async def cancel(self, run: RunRow) -> None:
         """Cancel a run's task; it ends in good order."""
-        live = self._live.get(run.workflow)
+        live = self._live.get(workflow_of(run))
         if live is not None and live.run == run.id:
             live.task.cancel()
 

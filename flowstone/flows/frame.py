@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from flowstone.core.messages import (
     Ended,
@@ -13,12 +15,16 @@ from flowstone.core.messages import (
     ReadPlan,
     Request,
     Status,
+    Step,
 )
+from flowstone.core.replies import NotHere
 from flowstone.core.table import write_table
 from flowstone.flows.aio import finish
 from flowstone.flows.engine import Engine
 
-__all__ = ["end", "make_plan", "read_plan"]
+__all__ = ["end", "make_plan", "read_plan", "somebody"]
+
+R = TypeVar("R")
 
 _FIRST, _LONGEST = timedelta(seconds=0.5), timedelta(seconds=10)
 
@@ -37,11 +43,33 @@ async def make_plan(
         The plan, or the end of a run that cannot begin; nothing, where no worker came
         before the history was full or the run was cancelled. And whether it was.
     """
+    found, cancelled = await somebody(
+        engine,
+        lambda again: MakePlan(request=request, again=again, along=along),
+        "plan",
+    )
+    assert not isinstance(found, NotHere)
+    return found, cancelled
+
+
+async def somebody(
+    engine: Engine, ask: Callable[[bool], Step[R]], summary: str
+) -> tuple[R | None, bool]:
+    """Have a step done by a worker that can, however long it takes to come.
+
+    Args:
+        engine: what drives the flow.
+        ask: gives the step; whether a worker that was asked before could not.
+        summary: for people.
+
+    Returns:
+        Its answer, which is not `NotHere`; nothing, where no worker came before the
+        history was full or cancellation was asked for. And whether it was.
+    """
     asked = 0
     while True:
-        step = MakePlan(request=request, again=asked > 0, along=along)
-        found, cancelled = await finish(engine.do(step, "plan"))
-        if isinstance(found, Planned | Ended):
+        found, cancelled = await finish(engine.do(ask(asked > 0), summary))
+        if not isinstance(found, NotHere | BaseException):
             return found, cancelled
         if cancelled:
             return None, True

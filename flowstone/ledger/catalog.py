@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from sqlalchemy import (
     select,
 )
 
-from flowstone.ledger.audit import AuditEntry, read_audit
+from flowstone.ledger.audit import AuditEntry, read_audit, write_audit
 from flowstone.ledger.base import RunRow, Version
 from flowstone.ledger.database import Database
 from flowstone.ledger.invalidating import invalidate
@@ -198,6 +199,23 @@ class Catalog:
         """
         with self._dialect.begin() as conn:
             return read_lineage(conn, self._dialect, version, down=down, depth=depth)
+
+    def note(
+        self,
+        pipeline: str,
+        action: str,
+        subject: str,
+        *,
+        actor: str,
+        data: Mapping[str, object],
+    ) -> None:
+        """Add a line to the audit log by itself: what was changed is kept elsewhere."""
+
+        def work(conn: Connection) -> None:
+            turn = Turn.take(conn, self._dialect, pipeline)
+            write_audit(turn, action, [subject], actor=actor, data=data)
+
+        self._database.transact(work)
 
     def audit(
         self, pipeline: str, *, limit: int = 100, subject: str = ""

@@ -59,6 +59,21 @@ class RunReader:
         with self._database.reading() as conn:
             return [run_of(row) for row in conn.execute(query).mappings()]
 
+    def of_schedule(self, pipeline: str, schedule: str, limit: int) -> list[str]:
+        """Give the ids of the runs that a schedule has started, the newest first."""
+        fires = runs.c.workflow.startswith(
+            f"flowstone/{pipeline}/schedule/{schedule}", autoescape=True
+        )
+        mine = runs.c.request.contains(f'"schedule":"{schedule}"', autoescape=True)
+        query = (
+            select(runs.c.id)
+            .where(runs.c.pipeline == pipeline, fires, mine)
+            .order_by(runs.c.created_at.desc(), runs.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.reading() as conn:
+            return [str(row.id) for row in conn.execute(query)]
+
     def plan_body(self, digest: str) -> str:
         """Give the body of a plan."""
         query = select(plans.c.body).where(plans.c.digest == digest)

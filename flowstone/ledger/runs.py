@@ -33,8 +33,12 @@ _SETTLED = (
 class Runs(RunReader):
     """Writes the rows of runs, and reads what is known of them."""
 
-    def begin(self, run: RunRow) -> RunRow:
+    def begin(self, run: RunRow, news: Sequence[Event] = ()) -> RunRow:
         """Write a run's row before it is started, unless its `user_key` has one.
+
+        Args:
+            run: the row.
+            news: events to record, where the row is new.
 
         Returns:
             The row that is there: this one, or the one that has the same key.
@@ -43,7 +47,7 @@ class Runs(RunReader):
         def work(conn: Connection) -> RunRow:
             turn = Turn.take(conn, self._dialect, run.request.pipeline)
             for _ in range(_TRIES):
-                self._insert(turn, run)
+                self._insert(turn, run, news)
                 found = self._find(conn, run)
                 if found is not None:
                     return found
@@ -52,9 +56,11 @@ class Runs(RunReader):
 
         return self._database.transact(work, ask=again)
 
-    def _insert(self, turn: Turn, run: RunRow) -> None:
+    def _insert(self, turn: Turn, run: RunRow, news: Sequence[Event] = ()) -> None:
         row = run_row(run, turn.at)
         if turn.dialect.insert_returning(turn.conn, runs, [row], "DO NOTHING", ["id"]):
+            told = [event_row(event, turn.at) for event in news]
+            turn.dialect.insert(turn.conn, events, told)
             data = {"verb": run.request.verb, "workflow": run.workflow}
             write_audit(
                 turn, "run.start", [run.id], actor=run.actor, run=run.id, data=data

@@ -43,6 +43,9 @@ __all__ = [
     "run_nodes",
     "runs",
     "secrets",
+    "sensor_ticks",
+    "sensors",
+    "triggers",
     "versions",
     "waiters",
 ]
@@ -301,4 +304,45 @@ secrets = Table(
     metadata,
     Column("name", Name, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+sensors = Table(
+    "flowstone_sensors",
+    metadata,
+    Column("pipeline", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("cursor", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("due_at", Instant),
+    Column("moved_at", Instant, nullable=False),
+)
+
+sensor_ticks = Table(
+    "flowstone_sensor_ticks",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("id", Name, nullable=False, unique=True),
+    Column("pipeline", Name, nullable=False),
+    Column("sensor", Name, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("outcome", Name, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("found", Integer, nullable=False),
+    Column("started", Integer, nullable=False),
+    Index("flowstone_sensor_ticks_recent", "pipeline", "sensor", "seq"),
+)
+
+triggers = Table(
+    "flowstone_triggers",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("id", Name, nullable=False, unique=True),
+    Column("pipeline", Name, nullable=False),
+    Column("tick", Name, nullable=False),
+    Column("run", Name, nullable=False),
+    Column("due_at", Instant),
+    Index("flowstone_triggers_due", "pipeline", "due_at"),
+    Index("flowstone_triggers_tick", "tick", "seq"),
 )

@@ -14,6 +14,7 @@ from flowstone.ledger.outbox import Outbox
 from flowstone.ledger.packs import Packs
 from flowstone.ledger.runs import Runs
 from flowstone.ledger.schema import secrets
+from flowstone.ledger.sensors import Sensors
 
 __all__ = ["SqlLedger"]
 
@@ -22,7 +23,7 @@ class SqlLedger:
     """What was made from what, by which code, on whose decision.
 
     Connects on first use. Its nouns hold its verbs: `runs`, `packs`, `gates`,
-    `approvals`, `outbox`, `catalog`, `litter`.
+    `approvals`, `outbox`, `catalog`, `litter`, `sensors`.
 
     Args:
         url: `postgresql://user:password@host/name`, or `sqlite:///path/to/file`, which
@@ -43,6 +44,7 @@ class SqlLedger:
         self.outbox = Outbox(self.database)
         self.catalog = Catalog(self.database)
         self.litter = Litter(self.database)
+        self.sensors = Sensors(self.database)
 
     def __repr__(self) -> str:
         return f"SqlLedger({self.database.where()!r})"

@@ -162,12 +162,19 @@ def _context(
         run_id=what.run,
         attempt=what.want.number,
         started_at=datetime.now(UTC),
+        scheduled_at=_scheduled(toolbox, what.run),
         resources=what.resources,
         _call=call,
         _token=what.token,
         _callbacks=toolbox.callbacks.url,
         _facts=facts,
     )
+
+
+def _scheduled(toolbox: Toolbox, run: str) -> datetime | None:
+    job = toolbox.job(run)
+    text = "" if job is None else job.run.request.scheduled_at
+    return datetime.fromisoformat(text) if text else None
 
 
 def _run(

@@ -24,6 +24,9 @@ POINTS = (
     "commit.before",
     "commit.after",
     "reply.before",
+    "sensor.before",
+    "sensor.after",
+    "deliver.before",
 )
 """The points there are, in the order in which a run passes them."""
 

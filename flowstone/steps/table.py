@@ -13,11 +13,14 @@ from flowstone.core.messages import (
     SettleGates,
     Step,
 )
+from flowstone.core.ticks import CheckSensor, ResolveTick
 from flowstone.steps.end import end_run
 from flowstone.steps.gates import settle_gates
 from flowstone.steps.plan import make_plan, read_plan
 from flowstone.steps.retelling import retell
 from flowstone.steps.running import run_assets
+from flowstone.steps.sensors import check_sensor
+from flowstone.steps.ticks import resolve_tick
 from flowstone.steps.toolbox import Call, Toolbox
 from flowstone.steps.watch import Flag
 
@@ -31,6 +34,8 @@ STEPS: Mapping[type[Step[object]], Callable[..., object]] = {
     RunAssets: run_assets,
     SettleGates: settle_gates,
     EndRun: end_run,
+    ResolveTick: resolve_tick,
+    CheckSensor: check_sensor,
 }
 
 

@@ -11,6 +11,8 @@ from datetime import timedelta
 from flowstone.core.errors import ConfigurationError, FlowstoneError
 from flowstone.core.pipeline import Pipeline
 from flowstone.core.plan import Plan
+from flowstone.core.schedule import Schedule
+from flowstone.core.sensor import Sensor
 from flowstone.core.token import derive_token
 from flowstone.io.base import IOManager
 from flowstone.ledger.base import Dispatch, RunRow
@@ -83,6 +85,8 @@ class Toolbox:
         keys: keys that sign tokens, by id; the first one signs.
         declared: its resources, by name.
         patience: how long a resource is waited for.
+        schedules: its schedules, by name.
+        sensors: its sensors, by name.
         background: the loop on which `async def` assets run.
         watch: beats for every call, and stops what was cancelled.
         resources: those of `declared` that are open here.
@@ -99,6 +103,8 @@ class Toolbox:
         default_factory=dict[str, object], repr=False
     )
     patience: Patience = field(default_factory=Patience)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])
+    sensors: Mapping[str, Sensor] = field(default_factory=dict[str, Sensor])
     background: Background = field(default_factory=Background)
     watch: Watch = field(default_factory=Watch)
     resources: Resources = field(init=False)

@@ -8,6 +8,8 @@ from flowstone.views.bell import Bell
 from flowstone.views.gates import Gates
 from flowstone.views.lineage import Lineage, LineageEntry
 from flowstone.views.runs import Runs
+from flowstone.views.schedules import Schedules
+from flowstone.views.sensors import Preview, Sensors, SensorStatus
 from flowstone.views.status import AssetStatus, StatusWord, status_of
 
 __all__ = [
@@ -19,7 +21,11 @@ __all__ = [
     "Gates",
     "Lineage",
     "LineageEntry",
+    "Preview",
     "Runs",
+    "Schedules",
+    "SensorStatus",
+    "Sensors",
     "StatusWord",
     "status_of",
 ]

@@ -6,7 +6,16 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from flowstone import Context, Flowstone, Pipeline, PostgresIO, Signal, SqlLedger, asset
+from flowstone import (
+    Context,
+    Flowstone,
+    Pipeline,
+    PostgresIO,
+    Schedule,
+    Signal,
+    SqlLedger,
+    asset,
+)
 from flowstone.settings import Secrets
 
 CODE = os.environ.get("DEPLOYED_CODE", "1")
@@ -33,6 +42,7 @@ def make_app(name: str, url: str) -> Flowstone:
     return Flowstone(
         name,
         Pipeline(asked, told),
+        schedules=[Schedule(told, cron="0 6 * * *", partition=None)],
         io={"default": PostgresIO(url)},
         ledger=SqlLedger(url),
         secrets=Secrets({"test": b"a secret of the tests"}),

@@ -109,7 +109,12 @@ async def on_temporal(
     module = load(example)
     own = module.app
     app = Flowstone(
-        f"{own.name}{suffix}", own.pipeline, io=own.io, resources=own.resources
+        f"{own.name}{suffix}",
+        own.pipeline,
+        io=own.io,
+        resources=own.resources,
+        schedules=own.schedules,
+        sensors=own.sensors,
     )
     async with _served(app, address), app.connect(address, packs=packs) as stone:
         await module.main(stone)

@@ -46,8 +46,8 @@ def play(
 def test_an_example_keeps_its_word(play: Play, engine: Engine, example: str) -> None:
     """What an example says of itself is true on every engine.
 
-    E2E-01, E2E-03, E2E-04, E2E-05, E2E-06, E2E-07, E2E-11, E2E-15, E2E-16,
-    E2E-20.
+    E2E-01, E2E-03, E2E-04, E2E-05, E2E-06, E2E-07, E2E-11, E2E-14, E2E-15, E2E-16,
+    E2E-20, SEN-03.
     """
     assert play(example, engine).runs
 

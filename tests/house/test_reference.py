@@ -29,7 +29,16 @@ from flowstone.core.messages import Status
 from flowstone.settings import Setting, Settings
 from flowstone.steps.points import POINTS
 from flowstone.testing import plugin
-from flowstone.views import Approvals, Audit, Gates, Lineage, Runs, StatusWord
+from flowstone.views import (
+    Approvals,
+    Audit,
+    Gates,
+    Lineage,
+    Runs,
+    Schedules,
+    Sensors,
+    StatusWord,
+)
 from tests.house.source import ROOT, modules
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -83,6 +92,8 @@ def test_every_verb_is_explained() -> None:
         "approvals.": Approvals,
         "gates.": Gates,
         "audit.": Audit,
+        "schedules.": Schedules,
+        "sensors.": Sensors,
         "run.": Run,
     }
 

@@ -120,6 +120,29 @@ async def test_a_run_that_waits_moves_to_the_version_of_a_deploy(fleet: Fleet) -
     assert query(fleet.url, moved, "run.moved", run.id) == [(1,)]
 
 
+async def test_a_fire_that_awaits_its_run_holds_no_version(fleet: Fleet) -> None:
+    """A schedule's fire ends with whichever version is current when its run ends."""
+    app = deployed.make_app(fleet.name, fleet.url)
+    temporal = await connect_client(fleet.address)
+    old = await asyncio.to_thread(lambda: fleet.deploy("one", "1"))
+    await fleet.make_current(temporal, "one")
+    async with app.connect(fleet.address) as stone:
+        run = await stone.schedules.trigger("told")
+        await gate_of(stone)
+        [row] = await stone.runs.list()
+        await asyncio.to_thread(lambda: fleet.deploy("two", "2"))
+        await fleet.make_current(temporal, "two")
+        while await version_of(temporal, row.workflow) != "two":
+            await asyncio.sleep(0.1)
+        await asyncio.to_thread(old.end)
+
+        await stone.gates.signal((fleet.folder / "token").read_text(), 39)
+        assert await run.result() == "39 by code 2, told by code 2"
+        fire = temporal.get_workflow_handle(row.request.tick)
+        assert (await fire.result())["status"] == "succeeded"
+        assert await version_of(temporal, row.request.tick) == "two"
+
+
 async def test_a_version_that_is_not_current_wakes_nobody(fleet: Fleet) -> None:
     """Runs stay with their version until somebody has made a newer one current."""
     app = deployed.make_app(fleet.name, fleet.url)

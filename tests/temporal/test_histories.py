@@ -45,6 +45,10 @@ def test_every_shape_is_recorded() -> None:
         assert any(name.startswith(f"0.1/continued/{shape}") for name in recorded)
     # What is made along with its plan, and what moves with a deploy, has one alone.
     assert {f"0.1/{n}.json" for n in ("along", "moved-0", "moved-1")} <= recorded
+    for shape in ("fired", "triggered", "failed", "refused", "cancelled", "look-news"):
+        assert f"0.1/clock/{shape}.json" in recorded
+    for shape in ("waited-0", "waited-8"):
+        assert f"0.1/clock-continued/{shape}.json" in recorded
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=name_of)

@@ -31,6 +31,7 @@ from flowstone import (
     UnknownAsset,
     UnknownGate,
     UnknownRun,
+    UnknownSchedule,
     asset,
     daily,
 )
@@ -245,7 +246,9 @@ def test_errors_keep_their_class(stone: SyncClient) -> None:
     with pytest.raises(NotSupported):
         stone.plan(report)
     with pytest.raises(NotSupported):
-        stone.schedules  # noqa: B018 - asking is refused
+        stone.schedules.apply()
+    with pytest.raises(UnknownSchedule):
+        stone.schedules.trigger("nightly")
     with pytest.raises(UnknownGate):
         stone.approvals.get("nothing")
 

@@ -93,12 +93,13 @@ class UnknownDelivery(LookupFailed):
 
 @dataclass(eq=False, kw_only=True)
 class UnknownSchedule(LookupFailed):
-    """No schedule has this name."""
+    """No schedule, or no sensor, has this name."""
 
     name: str
+    what: str = "schedule"
 
     def _say(self) -> str:
         return (
-            f"There is no schedule {self.name!r}. "
-            "`schedules list` shows those there are."
+            f"There is no {self.what} {self.name!r}. "
+            f"`{self.what}s list` shows those there are."
         )

@@ -24,7 +24,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from flowstone.core.errors import AlreadyRunning
 from flowstone.core.health import Component
-from flowstone.core.messages import Backfill, Materialize
+from flowstone.core.ticks import Checked, Sense, sense_id
+from flowstone.engines.ports import Started, workflow_of
 from flowstone.engines.temporal.health import (
     attributes_health,
     temporal_health,
@@ -38,6 +39,7 @@ from flowstone.engines.temporal.ids import (
     task_queue,
     workflow_name,
 )
+from flowstone.engines.temporal.schedules import TemporalTimetable
 from flowstone.ledger.base import RunRow
 from flowstone.steps.toolbox import Toolbox
 
@@ -59,11 +61,12 @@ class TemporalBackend:
 
     def __init__(self, toolbox: Toolbox, client: Client) -> None:
         self.client = client
+        self.timetable = TemporalTimetable(toolbox, client)
         self._toolbox = toolbox
         self._first: dict[str, str] = {}
         self._attributes = True
 
-    async def start(self, flow: Materialize | Backfill, run: RunRow) -> str:
+    async def start(self, flow: Started, run: RunRow) -> str:
         """Start a workflow, or join the one that has its id."""
         for _ in range(_TRIES):
             try:
@@ -78,12 +81,12 @@ class TemporalBackend:
             asset=run.request.asset, partition=run.request.key or "-", run_id="?"
         )
 
-    async def _start(self, flow: Materialize | Backfill, run: RunRow) -> None:
+    async def _start(self, flow: Started, run: RunRow) -> None:
         try:
             handle = await self.client.start_workflow(
                 workflow_name(type(flow)),
                 flow,
-                id=run.workflow,
+                id=workflow_of(run),
                 task_queue=task_queue(run.request.pipeline),
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -119,7 +122,7 @@ class TemporalBackend:
 
     async def _join(self, run: RunRow) -> str | None:
         """Give the run that has the id; `None` where it has ended meanwhile."""
-        found = await self._describe(run.workflow)
+        found = await self._describe(workflow_of(run))
         if found is None or found.status != WorkflowExecutionStatus.RUNNING:
             return None
         memo = await found.memo()
@@ -141,15 +144,28 @@ class TemporalBackend:
                 return None
             raise
 
+    async def sense(self, flow: Sense) -> Checked:
+        """Start the sensor's workflow, and wait for what comes of it."""
+        found: Checked = await self.client.execute_workflow(
+            workflow_name(Sense),
+            flow,
+            id=sense_id(flow.pipeline, flow.sensor, flow.tick),
+            task_queue=task_queue(flow.pipeline),
+            result_type=Checked,
+            static_summary=f"look: {flow.sensor}",
+        )
+        return found
+
     async def wait(self, run: RunRow) -> None:
         """Wait until the workflow has ended; how, the ledger says."""
         first = self._first.get(run.id)
+        workflow = workflow_of(run)
         if first is None:
-            found = await self._describe(run.workflow)
-            if found is None or (await found.memo()).get(MEMO_RUN) != run.id:
+            found = await self._describe(workflow)
+            if found is None or not await _is_of(found, run):
                 return
             first = found.run_id
-        handle = self.client.get_workflow_handle(run.workflow, run_id=first or None)
+        handle = self.client.get_workflow_handle(workflow, run_id=first or None)
         try:
             await handle.result()
         except WorkflowFailureError:
@@ -160,10 +176,15 @@ class TemporalBackend:
 
     async def is_alive(self, run: RunRow) -> bool:
         """Tell whether the workflow is open, and is this run's."""
-        found = await self._describe(run.workflow)
+        found = await self._describe(workflow_of(run))
         if found is None or found.status != WorkflowExecutionStatus.RUNNING:
             return False
-        return (await found.memo()).get(MEMO_RUN) == run.id
+        return await _is_of(found, run)
+
+    async def has_begun(self, run: RunRow) -> bool:
+        """Tell whether there is a workflow of this run, open or not."""
+        found = await self._describe(workflow_of(run))
+        return found is not None and await _is_of(found, run)
 
     async def ring(self, workflow: str, gate: str) -> bool:
         """Signal a workflow; one that is gone hears nothing."""
@@ -179,7 +200,7 @@ class TemporalBackend:
     async def cancel(self, run: RunRow) -> None:
         """Ask the workflow to stop."""
         if await self.is_alive(run):
-            await self.client.get_workflow_handle(run.workflow).cancel()
+            await self.client.get_workflow_handle(workflow_of(run)).cancel()
 
     def url(self, run: RunRow) -> str | None:
         """Give Temporal's page of the run."""
@@ -201,6 +222,12 @@ class TemporalBackend:
     async def close(self) -> None:
         """Let go; Temporal's client closes with its last reference."""
         await asyncio.sleep(0)
+
+
+async def _is_of(found: WorkflowExecutionDescription, run: RunRow) -> bool:
+    owner = (await found.memo()).get(MEMO_RUN)
+    # What a schedule has started knows its run only once a worker has said which.
+    return owner == run.id or (owner is None and bool(run.request.tick))
 
 
 def _guess(client: Client) -> str | None:

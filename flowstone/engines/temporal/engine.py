@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from temporalio import workflow
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError, CancelledError, ChildWorkflowError
 
-from flowstone.core.messages import Ended, Flow, Shard, ShardEnded, Step
+from flowstone.core.errors import RunError
+from flowstone.core.messages import Ended, Flow, Materialize, Shard, ShardEnded, Step
 from flowstone.core.report import shard_summary
 from flowstone.engines.temporal.ids import (
+    ASSET,
     BEAT_TIMEOUT,
     FOREVER,
+    MEMO_RUN,
+    PARTITION,
     RETRIES,
     activity_name,
     workflow_name,
@@ -53,6 +59,8 @@ class TemporalEngine:
 
     async def spawn(self, flow: Flow[R], name: str) -> R:
         """Run a child workflow, under this one's id and its name."""
+        if isinstance(flow, Materialize):
+            return cast("R", await _materialize(flow, name))
         found: Any = await workflow.execute_child_workflow(
             workflow_name(type(flow)),
             flow,
@@ -94,3 +102,43 @@ class TemporalEngine:
     def history_full(self) -> bool:
         """Whether the server suggests to continue as new."""
         return workflow.info().is_continue_as_new_suggested()
+
+
+async def _materialize(flow: Materialize, name: str) -> Ended:
+    """Run a materialization as a child; how it ended is an answer, not a failure."""
+    request = flow.request
+    where = f" @ {request.key}" if request.key else ""
+    try:
+        return await workflow.execute_child_workflow(
+            workflow_name(Materialize),
+            flow,
+            id=f"{workflow.info().workflow_id}/{name}",
+            result_type=Ended,
+            cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            memo={MEMO_RUN: request.run},
+            search_attributes=_child_attributes(request.asset, request.key or "-"),
+            static_summary=f"{request.asset}{where}"[:_SUMMARY],
+        )
+    except ChildWorkflowError as error:
+        return _ended(error)
+
+
+def _child_attributes(asset: str, key: str) -> TypedSearchAttributes:
+    # What the parent has, the server knows; of one that it does not, no child comes.
+    if workflow.info().typed_search_attributes.get(ASSET) is None:
+        return TypedSearchAttributes.empty
+    return TypedSearchAttributes(
+        [SearchAttributePair(ASSET, asset), SearchAttributePair(PARTITION, key[:500])]
+    )
+
+
+def _ended(error: ChildWorkflowError) -> Ended:
+    """Read how a child ended that did not succeed."""
+    cause = error.cause
+    if isinstance(cause, CancelledError):
+        return Ended(status="cancelled")
+    if isinstance(cause, ApplicationError) and cause.details:
+        data = cast("Mapping[str, object]", cause.details[0])
+        return Ended(status="failed", error=data)
+    gone = RunError(reason=f"Its workflow has ended from outside: {cause or error}.")
+    return Ended(status="failed", error=gone.to_data())

@@ -14,6 +14,7 @@ __all__ = [
     "MEMO_RUN",
     "PARTITION",
     "RETRIES",
+    "SCHEDULED",
     "activity_name",
     "task_queue",
     "workflow_name",
@@ -21,6 +22,8 @@ __all__ = [
 
 ASSET = SearchAttributeKey.for_keyword("FlowstoneAsset")
 PARTITION = SearchAttributeKey.for_keyword("FlowstonePartition")
+SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+"""Set by Temporal on what a schedule starts: when it should have, without jitter."""
 MEMO_RUN, MEMO_HASH = "flowstone_run", "flowstone_request"
 
 FOREVER = timedelta(days=3650)

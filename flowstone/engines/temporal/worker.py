@@ -17,12 +17,13 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from flowstone.core.errors import AlreadyRunning
+from flowstone.engines.delivery import deliver
 from flowstone.engines.ports import flow_of
 from flowstone.engines.temporal.activities import make_activities
 from flowstone.engines.temporal.backend import TemporalBackend
 from flowstone.engines.temporal.ids import task_queue
 from flowstone.engines.temporal.moving import Moving, deployed
-from flowstone.engines.temporal.served import WORKFLOWS
+from flowstone.engines.temporal.served import VERSIONED, WORKFLOWS
 from flowstone.ledger.base import LIVE, RunRow
 from flowstone.ledger.outbox import Bell
 from flowstone.steps.toolbox import Toolbox
@@ -32,6 +33,8 @@ __all__ = ["WorkerOptions", "serve"]
 _LOG = logging.getLogger("flowstone")
 _RELAY_SECONDS = 0.2
 _SWEEP_SECONDS = 60.0
+_NEWS, _NEWS_SECONDS = 50, 0.5
+"""How many runs of sensors are started at once, and how often: by each worker."""
 _FAREWELL_SECONDS = 10.0
 _LOOK_SECONDS = 15.0
 _IDLE = timedelta(seconds=60)
@@ -73,12 +76,12 @@ async def serve(
         started: set when it polls.
         stop: set it to end.
     """
-    backend = TemporalBackend(toolbox, client)
+    backend, every = TemporalBackend(toolbox, client), options.sweep_seconds
     with ThreadPoolExecutor(options.slots, thread_name_prefix="flowstone") as threads:
         worker = Worker(
             client,
             task_queue=task_queue(toolbox.name),
-            workflows=WORKFLOWS,
+            workflows=WORKFLOWS if options.version is None else VERSIONED,
             activities=make_activities(toolbox),
             activity_executor=threads,
             max_concurrent_activities=options.slots,
@@ -89,15 +92,12 @@ async def serve(
         ended = asyncio.Event()
         helpers = [
             asyncio.ensure_future(_relay(toolbox, backend, ended)),
-            asyncio.ensure_future(
-                _sweep(toolbox, backend, ended, options.sweep_seconds)
-            ),
+            asyncio.ensure_future(_deliver(toolbox, backend, ended)),
+            asyncio.ensure_future(_sweep(toolbox, backend, ended, every)),
         ]
         if options.version is not None:
             moving = Moving(toolbox, client, options.version)
-            helpers.append(
-                asyncio.ensure_future(_move(moving, ended, options.sweep_seconds))
-            )
+            helpers.append(asyncio.ensure_future(_move(moving, ended, every)))
         try:
             async with worker:
                 started.set()
@@ -137,6 +137,17 @@ async def _relay(
         except _PASSING as error:
             _LOG.warning("bells cannot be rung: %s", _line(error))
             pause = 1.0
+
+
+async def _deliver(
+    toolbox: Toolbox, backend: TemporalBackend, ended: asyncio.Event
+) -> None:
+    """Start what sensors have found, at a bounded rate."""
+    while toolbox.sensors and not await _pause(ended, _NEWS_SECONDS):
+        try:
+            await deliver(toolbox, backend, limit=_NEWS)
+        except _PASSING as error:
+            _LOG.warning("runs of sensors cannot be started: %s", _line(error))
 
 
 async def _is_heard(toolbox: Toolbox, backend: TemporalBackend, bell: Bell) -> bool:
@@ -179,7 +190,7 @@ async def _mend(toolbox: Toolbox, backend: TemporalBackend, run: RunRow) -> bool
     runs = toolbox.ledger.runs
     if await backend.is_alive(run):
         return True
-    if run.status != "starting":
+    if run.status != "starting" or (run.request.tick and await backend.has_begun(run)):
         await asyncio.to_thread(
             lambda: toolbox.end(run, "terminated", reason="its workflow is gone")
         )

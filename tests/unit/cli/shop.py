@@ -17,12 +17,17 @@ from flowstone import (
     Approval,
     Context,
     Flowstone,
+    Found,
     Pipeline,
+    Schedule,
+    Sensor,
     Signal,
     Skip,
+    Trigger,
     asset,
     daily,
     one_of,
+    previous_day,
     product,
 )
 
@@ -87,6 +92,21 @@ def answered(ctx: Context) -> int | Signal[int]:
     return Signal(timeout=timedelta(minutes=1))
 
 
+def arrived(cursor: int | None) -> Found:
+    """Find two days in each look."""
+    first = cursor or FIRST.day
+    days = [date(2025, 1, day) for day in (first, first + 1)]
+    return Found([Trigger(report, day) for day in days], first + 2)
+
+
+def quiet(_: object) -> Skip:
+    return Skip("it is Sunday")
+
+
+def stuck(_: object) -> Found:
+    raise ConnectionError("the source is down")
+
+
 @asset
 def keyed() -> Signal[int]:
     return Signal(key="job-7", timeout=timedelta(minutes=1))
@@ -101,4 +121,21 @@ PIPELINE = Pipeline(
     *(raw, cleaned, report, regional, closed, picture, table, slow, answered),
     *(keyed, reviewed),
 )
-app = Flowstone("shop", PIPELINE)
+app = Flowstone(
+    "shop",
+    PIPELINE,
+    schedules=[
+        Schedule(
+            report,
+            cron="30 2 * * *",
+            timezone="Europe/Zurich",
+            partition=previous_day,
+            name="nightly",
+        )
+    ],
+    sensors=[
+        Sensor("arrivals", check=arrived),
+        Sensor("stuck", check=stuck),
+        Sensor("quiet", check=quiet),
+    ],
+)

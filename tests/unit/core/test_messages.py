@@ -196,7 +196,7 @@ FIELDS = {
     "Raised": "retryable after kind",
     "ReadPlan": "run",
     "Request": "run verb pipeline asset key keys policy packs budget parallel "
-    "on_failure",
+    "on_failure schedule scheduled_at tick sensor",
     "Reused": "kind",
     "RunAssets": "run dispatch cells budget last again",
     "SettleGates": "run dispatch cells expired instants",

@@ -261,6 +261,25 @@ def test_a_companion_that_cannot_be_called_is_refused() -> None:
         Pipeline(waits, raw)
 
 
+def test_a_key_is_one_of_all_that_is_made() -> None:
+    """With upstream, a key must fit all of it; without, the asset alone."""
+
+    @asset(partitions=daily(date(2025, 1, 1)))
+    def days() -> int:
+        return 1
+
+    @asset
+    def anything(days: int) -> int:
+        return days
+
+    pipeline, key = Pipeline(days, anything), PartitionKey.of("eu")
+
+    pipeline.check_keys("anything", key, upstream=False)
+    pipeline.check_keys("anything", PartitionKey.of(date(2025, 1, 2)), upstream=True)
+    with pytest.raises(BadPartition, match="partitions of 'days'"):
+        pipeline.check_keys("anything", key, upstream=True)
+
+
 # --- in general ---------------------------------------------------------------------
 
 

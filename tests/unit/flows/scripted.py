@@ -39,7 +39,8 @@ from flowstone.core.replies import (
     Reused,
 )
 from flowstone.core.table import State, read_table
-from flowstone.flows.table import AnyFlow, take_flow
+from flowstone.core.ticks import Checked, CheckSensor, Resolved, ResolveTick
+from flowstone.flows.table import AnyEnd, AnyFlow, take_flow
 
 __all__ = ["CLOSED", "Script", "ScriptedEngine", "play", "skeleton"]
 
@@ -97,6 +98,8 @@ class Script:
         full: how many commands a history holds; without end if nothing is given.
         newer: from which second until which newer workers are current.
         ends: what the step says that ends the run, if it does not end it.
+        ticks: what becomes of a fire or a look, each time it is asked.
+        unborn: what comes of starting the run of a fire, if not the run.
     """
 
     skeleton: Skeleton
@@ -117,6 +120,8 @@ class Script:
     full: int | None = None
     newer: tuple[float, float] | None = None
     ends: BaseException | None = None
+    ticks: Sequence[Resolved | Checked | NotHere | Ended | BaseException] = ()
+    unborn: BaseException | None = None
 
 
 class _World:
@@ -188,11 +193,13 @@ class ScriptedEngine:
         """Run a child flow in the same world."""
         self._command(f"spawn {name}")
         child = cast("AnyFlow", flow)
-        assert isinstance(child, Shard)
-        self._world.shards.append(child)
+        lost = self._world.script.unborn
+        if isinstance(child, Shard):
+            self._world.shards.append(child)
+            lost = self._world.script.lost.get(child.number)
         try:
-            if child.number in self._world.script.lost:
-                raise self._world.script.lost[child.number]
+            if lost is not None:
+                raise lost
             found = await _drive(
                 self._world, child, f"{self._who}{name.rsplit('/', 1)[-1]}| "
             )
@@ -273,12 +280,9 @@ class ScriptedEngine:
         match step:
             case MakePlan() | ReadPlan():
                 planned = Planned(skeleton=script.skeleton, keys=script.keys)
-                number = self._world.asked["plan"]
-                self._world.asked["plan"] += 1
-                found = script.plans[number] if number < len(script.plans) else planned
-                if isinstance(found, BaseException):
-                    raise found
-                return planned if found is None else found
+                return self._next_of("plan", script.plans) or planned
+            case ResolveTick() | CheckSensor():
+                return self._next_of("tick", script.ticks)
             case RunAssets():
                 return self._run(step)
             case SettleGates():
@@ -290,6 +294,14 @@ class ScriptedEngine:
                 return Ended(status=step.status)
             case _:
                 raise AssertionError(f"no script for {step!r}")
+
+    def _next_of(self, kind: str, answers: Sequence[object]) -> object:
+        number = self._world.asked[kind]
+        self._world.asked[kind] += 1
+        found = answers[number] if number < len(answers) else None
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
     def _run(self, step: RunAssets) -> PackReply:
         replies: dict[tuple[int, int], Reply] = {}
@@ -327,11 +339,11 @@ class ScriptedEngine:
         return found
 
 
-async def _drive(world: _World, flow: AnyFlow, who: str) -> Ended | ShardEnded:
+async def _drive(world: _World, flow: AnyFlow, who: str) -> AnyEnd:
     world.bells.setdefault(who, asyncio.Queue())
     while True:
         found = await take_flow(ScriptedEngine(world, who), flow)
-        if isinstance(found, Ended | ShardEnded):
+        if isinstance(found, Ended | ShardEnded | Checked):
             return found
         world.say(who, "continue as new")
         flow = found
@@ -386,7 +398,7 @@ class Played:
         left: how many tasks the flow left behind.
     """
 
-    found: Ended | ShardEnded | BaseException
+    found: AnyEnd | BaseException
     transcript: str
     shards: Sequence[Shard]
     table: bytes
@@ -410,7 +422,7 @@ async def _play(loop: _VirtualLoop, flow: AnyFlow, script: Script) -> Played:
     loop.jumps.stuck = lambda: stuck.set_result(None)
     _schedule(loop, script, world, main)
     await asyncio.wait([main, stuck], return_when=asyncio.FIRST_COMPLETED)
-    result: Ended | ShardEnded | BaseException = asyncio.CancelledError()
+    result: AnyEnd | BaseException = asyncio.CancelledError()
     if main.done() and not main.cancelled():
         result = main.exception() or main.result()
     world.say("", f"     => {_told(result)}")
@@ -464,7 +476,7 @@ def _named(step: Step[R]) -> str:
         return " ".join(marks)
     if isinstance(step, EndRun):
         return f"EndRun {step.status} {_states(step.table)}"
-    return f"{name} again" if isinstance(step, MakePlan) and step.again else name
+    return f"{name} again" if getattr(step, "again", False) else name
 
 
 def _marks(step: RunAssets | SettleGates) -> Iterable[str]:
@@ -481,12 +493,12 @@ def _told(found: object) -> str:
             replies = ", ".join(r.kind for r in found.replies)
             flags = [w for w in ("ended", "closed") if getattr(found, w)]
             return " ".join([replies, *flags])
-        case Planned():
-            return "planned"
+        case Planned() | Resolved():
+            return found.kind
         case NotHere():
             return "not_here"
-        case Ended():
-            return f"Ended {found.status}"
+        case Ended(status=word) | Checked(outcome=word):
+            return f"{type(found).__name__} {word}"
         case ShardEnded():
             return f"ShardEnded {found.number} {_states(found.table)}"
         case BaseException():

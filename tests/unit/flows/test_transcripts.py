@@ -7,6 +7,7 @@ import pytest
 from tests.unit.flows.backfills import BACKFILLS
 from tests.unit.flows.plays import PLAYS
 from tests.unit.flows.scripted import play
+from tests.unit.flows.ticks import TICKS
 from tests.unit.flows.transcript import check
 
 
@@ -22,5 +23,13 @@ def test_a_run_gives_the_commands_that_it_gave(name: str) -> None:
 def test_a_backfill_gives_the_commands_that_it_gave(name: str) -> None:
     """A backfill gives the same commands in the same order (API-16, API-37)."""
     flow, script = BACKFILLS[name]
+
+    check(name, play(flow, script))
+
+
+@pytest.mark.parametrize("name", TICKS)
+def test_a_fire_gives_the_commands_that_it_gave(name: str) -> None:
+    """A fire of a schedule gives the same commands in the same order (SCH-08)."""
+    flow, script = TICKS[name]
 
     check(name, play(flow, script))

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004_hooks"
-down_revision = "0002_waits"
+down_revision = "0003_sensors"
 branch_labels = None
 depends_on = None
 
