@@ -175,14 +175,17 @@ async def test_an_answer_is_taken_while_no_worker_lives(place: Place) -> None:
 
 
 async def test_whoever_waits_holds_no_slot(place: Place) -> None:
-    """200 gates wait on a worker with two slots: others run, all are answered (GAT-21)."""
-    keys = range(200)
+    """Two slots bear 200 runs at a gate, and one run at 200; all are answered (GAT-21)."""
+    alone, keys = range(200), range(400)
     with ExitStack() as stack:
         stack.enter_context(place.worker(FLOWSTONE_WORKER_SLOTS="2"))
         endpoint = stack.enter_context(place.endpoint())
         async with place.app.connect(place.address) as stone:
-            run = await stone.backfill(called.called, keys, max_parallel=200)
-            await waiting(stone, 200)
+            runs = await asyncio.gather(
+                *(stone.materialize(called.called, key) for key in alone)
+            )
+            run = await stone.backfill(called.called, keys[200:], max_parallel=200)
+            await waiting(stone, 400)
             beside = await stone.materialize(called.quick)
             assert await asyncio.wait_for(beside.result(), 20) == 1
             paths = [place.callback(key) for key in keys]
@@ -195,9 +198,10 @@ async def test_whoever_waits_holds_no_slot(place: Place) -> None:
 
             statuses = await asyncio.gather(*(answer(key) for key in keys))
             report = await run.result()
+            values = await asyncio.gather(*(one.result() for one in runs))
 
     assert {status for pair in statuses for status in pair} == {200}
-    assert report.succeeded == 200
+    assert (values, report.succeeded) == ([*alone], 200)
     taken = (place.folder / "taken").read_text().splitlines()
     assert sorted(taken) == sorted(f"{key}={key}" for key in keys)
 
