@@ -366,13 +366,17 @@ class Client:
         """Refuse: plans as an answer are not built yet."""
         raise NotSupported(what="plan(...)")
 
-    async def health(self) -> Health:
+    async def health(self, *, ledger_only: bool = False) -> Health:
         """Ask all that the app runs on how it is, from this process.
 
         The ledger, Temporal and who serves its queue, each IO manager, each resource:
         those that are not open are opened, as a worker would.
+
+        Args:
+            ledger_only: ask the ledger alone, which is all that an answer to a gate,
+                or a decision, needs.
         """
-        return await check_health(self._toolbox, self._backend)
+        return await check_health(self._toolbox, self._backend, ledger_only=ledger_only)
 
     def closes(self, stack: AsyncExitStack) -> None:
         """Take over what is to be closed with it."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar, overload
 
@@ -19,6 +19,7 @@ from flowstone.core.space import Space
 from flowstone.core.timetable import Applied, ScheduleStatus
 from flowstone.ledger.audit import AuditEntry
 from flowstone.ledger.base import Gate, RunRow
+from flowstone.ledger.deliveries import Delivery
 from flowstone.ledger.looks import SensorTick
 from flowstone.portal import Portal
 from flowstone.run import BackfillReport, Outcome, Progress, Run
@@ -311,13 +312,17 @@ class SyncClient:
         """Refuse: plans as an answer are not built yet."""
         return self._portal.call(self._client.plan(*_, **__))
 
-    def health(self) -> Health:
+    def health(self, *, ledger_only: bool = False) -> Health:
         """Ask all that the app runs on how it is, from this process.
 
         The ledger, Temporal and who serves its queue, each IO manager, each resource:
         those that are not open are opened, as a worker would.
+
+        Args:
+            ledger_only: ask the ledger alone, which is all that an answer to a gate,
+                or a decision, needs.
         """
-        return self._portal.call(self._client.health())
+        return self._portal.call(self._client.health(ledger_only=ledger_only))
 
     def close(self) -> None:
         """Let go of everything; runs in this process are cancelled."""
@@ -604,7 +609,7 @@ class SyncGates:
         key: str | None = None,
         asset: AnyAsset | str | None = None,
     ) -> None:
-        """Answer a gate.
+        """Answer a gate, by its token or by the outside world's own id.
 
         An answer that comes before its gate opens is kept for it; the same answer
         twice is fine.
@@ -612,15 +617,61 @@ class SyncGates:
         Args:
             token: what `ctx.token` gave.
             payload: the answer, anything that is JSON.
-            key: the outside world's id; not built yet.
-            asset: whose `key` it is; not built yet.
+            key: what `Signal(key=...)` gave.
+            asset: whose `key` it is.
 
         Raises:
             BadToken: the token is not one of this app's.
+            BadPayload: the asset does not take such an answer; the gate stays open.
             AlreadyDecided: it was answered differently, or its deadline has passed.
             RunClosed: its run has ended.
+            Refused: neither a token was given, nor a key with its asset.
         """
         self._portal.call(self._gates.signal(token, payload, key=key, asset=asset))
+
+    def receive(
+        self,
+        token: str,
+        body: bytes,
+        *,
+        source: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Delivery:
+        """Take in what somebody delivered to a gate's callback URL, and log it.
+
+        For endpoints: what `signal` would raise is told in the delivery that it
+        gives, with a status of HTTP.
+
+        Args:
+            token: what the URL had.
+            body: what was sent, as it came.
+            source: where it came from.
+            headers: those to keep with it; secrets are not masked here.
+
+        Raises:
+            BadToken: the token is not one of this app's; nothing is written down.
+        """
+        return self._portal.call(
+            self._gates.receive(token, body, source=source, headers=headers)
+        )
+
+    def deliveries(self, *, gate: str = "", limit: int = 100) -> Sequence[Delivery]:
+        """Give what was delivered to callback URLs, the newest first.
+
+        Args:
+            gate: only for the gate with this id.
+            limit: how many at most.
+        """
+        return self._portal.call(self._gates.deliveries(gate=gate, limit=limit))
+
+    def redeliver(self, delivery: str) -> Delivery:
+        """Deliver again what was delivered before, as it was.
+
+        Raises:
+            UnknownDelivery: there is none with this id, or it is no longer kept.
+            Refused: it brought nothing that could be delivered.
+        """
+        return self._portal.call(self._gates.redeliver(delivery))
 
 
 class SyncAudit:

@@ -29,11 +29,15 @@ __all__ = [
 _SECONDS = 15.0
 
 
-async def check_health(toolbox: Toolbox, backend: Backend) -> Health:
+async def check_health(
+    toolbox: Toolbox, backend: Backend, *, ledger_only: bool = False
+) -> Health:
     """Ask the ledger, whatever drives runs, each IO manager and each resource.
 
     A resource that is not open is opened, as a worker would.
     """
+    if ledger_only:
+        return Health((await check_ledger(toolbox),))
     ledger, driving, managers, resources = await asyncio.gather(
         check_ledger(toolbox),
         backend.health(),

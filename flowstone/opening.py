@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from flowstone.client import Client
 from flowstone.client_sync import SyncClient
+from flowstone.core.asset import AnyAsset
 from flowstone.core.errors import ConfigurationError
 from flowstone.core.policy import Packs
 from flowstone.core.problems import Problems
@@ -30,7 +31,7 @@ from flowstone.lodging import bury, folder_at, sign_of_life
 from flowstone.portal import SyncOpening
 from flowstone.resources import Patience
 from flowstone.settings import Settings
-from flowstone.steps.toolbox import Toolbox
+from flowstone.steps.toolbox import Callbacks, Toolbox
 
 if TYPE_CHECKING:
     from temporalio.client import Client as TemporalClient
@@ -167,6 +168,7 @@ def local_toolbox(
         keys=keys,
         declared=resources,
         patience=_patience(settings),
+        callbacks=_callbacks(settings),
         schedules={schedule.name: schedule for schedule in app.schedules},
         sensors={sensor.name: sensor for sensor in app.sensors},
     )
@@ -176,6 +178,14 @@ def _patience(settings: Settings) -> Patience:
     return Patience(
         attempts=settings.resource_attempts,
         seconds=settings.resource_timeout.total_seconds(),
+    )
+
+
+def _callbacks(settings: Settings) -> Callbacks:
+    return Callbacks(
+        url=settings.callback_url or "",
+        max_bytes=settings.callback_max_bytes,
+        kept=settings.callback_kept,
     )
 
 
@@ -290,6 +300,7 @@ def unchecked_toolbox(app: Flowstone) -> Toolbox:
         keys=keys,
         declared=app.resources,
         patience=_patience(settings),
+        callbacks=_callbacks(settings),
         schedules={schedule.name: schedule for schedule in app.schedules},
         sensors={sensor.name: sensor for sensor in app.sensors},
     )
@@ -326,13 +337,20 @@ def _shared_managers(
 
 def _unsigned(app: Flowstone, keys: Mapping[str, bytes]) -> list[str]:
     """Name an asset that hands out tokens which nothing would sign."""
-    gated = [a.name for a in app.pipeline if "on_signal" in a.companions]
+    gated = [a.name for a in app.pipeline if _hands_out(a)]
     if keys or not gated:
         return []
     return [
         f"{gated[0]!r} waits for signals, and nothing signs their tokens: set "
         f"{_KEYS} to `id:secret`, the same for every process."
     ]
+
+
+def _hands_out(asset: AnyAsset) -> bool:
+    """Tell whether an asset says that it waits for signals."""
+    return bool({"on_signal", "on_timeout"} & set(asset.companions)) or (
+        asset.hints.signals
+    )
 
 
 def _check(ledger: SqlLedger) -> None:

@@ -1,4 +1,4 @@
-"""`dev/bench graph|io|size [--json]`, `dev/bench peers`."""
+"""`dev/bench graph|io|size|waiting [--json]`, `dev/bench peers`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from dev.benchmarks.report import (
     sizes_as_table,
     values_as_json,
     values_as_table,
+    waits_as_json,
+    waits_as_table,
 )
 from dev.benchmarks.shapes import SHAPES
 from dev.benchmarks.size import measure_ledger, run_many
 from dev.benchmarks.stats import Comparison, is_valid, per_second
 from dev.benchmarks.values import SIZES, measure_memory, run_io
+from dev.benchmarks.waiting import run_waiting
 
 _PLANNING = "planning"
 
@@ -43,6 +46,11 @@ def main() -> int:
         told = sizes_as_json if given.json else sizes_as_table
         print(told(made, asked))
         return 0
+    if given.what == "waiting":
+        beside, answered = run_waiting(given.waiters, given.pairs)
+        told = waits_as_json if given.json else waits_as_table
+        print(told(beside, answered))
+        return 0 if answered.good else 1
     only: list[str] = given.only
     shapes = [shape.name for shape in SHAPES if shape.name in only]
     measured = measure_planning() if _PLANNING in only else []
@@ -82,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     size.add_argument(
         "--versions", type=int, default=1_000_000, help="in a ledger; 0 for none"
+    )
+    waiting = what.add_parser("waiting", help="runs beside thousands that wait")
+    waiting.add_argument("--json", action="store_true", help="print one object")
+    waiting.add_argument("--pairs", type=_positive, default=9, help="rounds that count")
+    waiting.add_argument(
+        "--waiters", type=_positive, default=2_000, help="runs, and gates of one more"
     )
     what.add_parser("peers", help="make the environments of the peers")
     return parser

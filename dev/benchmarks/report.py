@@ -9,6 +9,7 @@ from dev.benchmarks.planning import Measure
 from dev.benchmarks.size import ManyMade
 from dev.benchmarks.stats import SLOWEST, Comparison, is_valid
 from dev.benchmarks.values import Need
+from dev.benchmarks.waiting import Answered
 
 __all__ = [
     "as_json",
@@ -17,6 +18,8 @@ __all__ = [
     "sizes_as_table",
     "values_as_json",
     "values_as_table",
+    "waits_as_json",
+    "waits_as_table",
 ]
 
 
@@ -71,6 +74,27 @@ def values_as_table(compared: Sequence[Comparison], needed: Sequence[Need]) -> s
         )
         blocks.append("\n".join([title, *lines]))
     return "\n\n".join(blocks)
+
+
+def waits_as_json(beside: Comparison, answered: Answered) -> str:
+    """Give one object, an entry for each part."""
+    return json.dumps(
+        {beside.name: beside.to_data(), "waiting/answered": answered.to_data()},
+        indent=2,
+    )
+
+
+def waits_as_table(beside: Comparison, answered: Answered) -> str:
+    """Give a table, and what became of the callbacks."""
+    told = ", ".join(f"{n} times {what}" for what, n in sorted(answered.told.items()))
+    lines = [
+        f"{answered.gates} gates waited after {answered.parked} s",
+        f"  {answered.deliveries} deliveries: {told}",
+        f"  every run had ended {answered.seconds} s after the first of them",
+        f"  {answered.lost} lost, {answered.doubled} made twice",
+    ]
+    throughput = f"  throughput {1 / beside.ratio:.2f} of what it is alone"
+    return "\n".join([as_table([beside], [], None), throughput, "", *lines])
 
 
 def sizes_as_json(made: Sequence[ManyMade], asked: Sequence[Measure]) -> str:

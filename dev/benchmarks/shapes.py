@@ -9,7 +9,7 @@ from inspect import Parameter
 
 from flowstone import Asset, Flowstone, Pipeline, asset
 
-__all__ = ["SHAPES", "Shape", "app", "make_app"]
+__all__ = ["SHAPES", "Shape", "app", "chain", "make_app"]
 
 _LINKS = 100
 _SHORT = 5
@@ -57,9 +57,14 @@ SHAPES = (
 
 def make_app() -> Flowstone:
     """Put the assets of every shape into one app."""
-    links = [_link(number) for number in range(_LINKS)]
+    links = chain(_LINKS)
     branches = [_branch(number) for number in range(_BRANCHES)]
     return Flowstone("bench", Pipeline(*links, *branches, _join(branches)))
+
+
+def chain(length: int) -> list[AnyAsset]:
+    """Give assets of which each reads the one before it."""
+    return [_link(number) for number in range(length)]
 
 
 def _link(number: int) -> AnyAsset:

@@ -1,4 +1,4 @@
-"""Keep one worker of an app running beside this process, and no longer than it."""
+"""Keep a worker or an endpoint running beside this process, and no longer than it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
 
-from flowstone.cli.worker import serving_line
 from flowstone.core.errors import ConfigurationError
 from flowstone.stack.folder import fresh_log, lock, log_end
 from flowstone.stack.kept import Kept, Launch
@@ -30,19 +29,27 @@ _GRACE = 10.0
 
 
 class Attended:
-    """A worker in a process of its own, started again when it ends.
+    """A command that serves, in a process of its own, started again when it ends.
 
     It runs under a keeper, as the servers of the stack do: it ends with this process,
     whatever ends that, and whatever state it is in itself.
 
     Args:
-        app: what it serves.
+        words: the command: `worker` or `serve`, the app, and what else there is.
+        ready: the line that it says when it serves.
         folder: where its log is.
         environment: what it is told beside this process's own environment.
     """
 
-    def __init__(self, app: str, folder: Path, environment: Mapping[str, str]) -> None:
-        self._app = app
+    def __init__(
+        self,
+        words: Sequence[str],
+        ready: str,
+        folder: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._words = words
+        self._ready = ready
         self._folder = folder
         self._environment = {
             "FLOWSTONE_WORKER_DRAIN": _DRAIN,
@@ -76,7 +83,7 @@ class Attended:
         self._pass_on()
         if self._kept.running:
             return
-        typer.echo("the worker ended; another one is started", err=True)
+        typer.echo(f"{self._name} ended; it is started again", err=True)
         time.sleep(_BEFORE_ANOTHER)
         self._kept = self._start()
         self._read = 0
@@ -92,7 +99,7 @@ class Attended:
             Launch(
                 command=[
                     *(sys.executable, "-c", _ENTRY, str(Path.cwd())),
-                    *("worker", self._app),
+                    *self._words,
                 ],
                 environment=self._environment,
                 log=fresh_log(self._folder),
@@ -105,12 +112,16 @@ class Attended:
     def _failure(self) -> str:
         why = log_end(self._kept.log, lines=1).removeprefix("error: ")
         return (
-            f"The worker of {self._app!r} ended at its start: {why} All that it said "
-            f"is in {self._kept.log}."
+            f"{self._name} ended at its start: {why} All that it said is in "
+            f"{self._kept.log}."
         )
 
+    @property
+    def _name(self) -> str:
+        return f"`flowstone {' '.join(self._words[:2])}`"
+
     def _serves(self) -> bool:
-        return serving_line(self._app) in self._kept.log.read_text().splitlines()
+        return self._ready in self._kept.log.read_text().splitlines()
 
     def _pass_on(self) -> None:
         with self._kept.log.open("rb") as log:

@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from shlex import quote
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from flowstone.cli.parameters import AsJson, OptionalApp
+from flowstone.cli.serve import PORT, listening_line
 from flowstone.cli.show import emit, say
+from flowstone.cli.worker import serving_line
 from flowstone.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ __all__ = ["dev"]
 
 _LOOK_EVERY = 0.2
 _KEYS = "FLOWSTONE_SIGNING_KEYS"
+_CALLBACKS = "FLOWSTONE_CALLBACK_URL"
 
 Folder = Annotated[
     Path,
@@ -69,7 +72,7 @@ def dev(
     s3_endpoint: S3Endpoint = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run Temporal, PostgreSQL, S3 if asked for, and a worker, until Ctrl-C.
+    """Run Temporal, PostgreSQL, a worker and a callback endpoint, until Ctrl-C.
 
     Data stay in the folder; no process is left, whatever ends this one.
     """
@@ -87,9 +90,14 @@ def dev(
             running.enter_context(stack)
             _upgrade(stack.ledger_url)
             exports = _exports(stack, folder)
-            worker = _worker(app, folder, exports, running)
-            _answer(stack, exports, worker, app, as_json=as_json)
-            _attend(stack, worker)
+            attended: list[Attended] = []
+            if app is not None:
+                port = _port(folder)
+                local = f"http://127.0.0.1:{port}"
+                exports[_CALLBACKS] = os.environ.get(_CALLBACKS) or local
+                attended = _attended(app, port, folder.resolve(), exports, running)
+            _answer(stack, exports, attended, app, as_json=as_json)
+            _attend(stack, attended)
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
 
@@ -139,23 +147,46 @@ def _signing_keys(folder: Path) -> str:
     return file.read_text()
 
 
-def _worker(
-    app: str | None, folder: Path, exports: Mapping[str, str], running: ExitStack
-) -> Attended | None:
-    if app is None:
-        return None
+def _port(folder: Path) -> int:
+    """Give where the endpoint listens: where it did before, if that is free."""
+    from flowstone.stack.ports import free_port, is_free
+
+    file = folder / "callback-port"
+    folder.mkdir(parents=True, exist_ok=True)
+    before = file.read_text() if file.exists() else ""
+    port = int(before) if before.isdecimal() else PORT
+    port = port if is_free(port) else free_port(but=set())
+    file.write_text(str(port))
+    return port
+
+
+def _attended(
+    app: str, port: int, folder: Path, exports: Mapping[str, str], running: ExitStack
+) -> list[Attended]:
+    """Start a worker and an endpoint."""
     from flowstone.cli.attending import Attended
 
-    worker = Attended(app, folder.resolve() / "worker", exports)
-    running.callback(worker.stop)
-    worker.wait_ready()
-    return worker
+    where = f"http://127.0.0.1:{port}"
+    wanted = {
+        "worker": (["worker", app], serving_line(app)),
+        "endpoint": (
+            ["serve", app, "--port", str(port)],
+            listening_line(app, where),
+        ),
+    }
+    started: list[Attended] = []
+    for name, (words, ready) in wanted.items():
+        started.append(Attended(words, ready, folder / name, exports))
+        running.callback(started[-1].stop)
+    for one in started:
+        one.wait_ready()
+    return started
 
 
 def _answer(
     stack: Stack,
     exports: Mapping[str, str],
-    worker: Attended | None,
+    attended: Sequence[Attended],
     app: str | None,
     *,
     as_json: bool,
@@ -168,7 +199,8 @@ def _answer(
         "s3": stack.s3_endpoint,
         "folder": None if stack.folder is None else str(stack.folder),
         "app": app,
-        "worker_log": None if worker is None else str(worker.log),
+        "worker_log": str(attended[0].log) if attended else None,
+        "callbacks": exports.get(_CALLBACKS),
     }
     if as_json:
         emit({**facts, "environment": dict(exports)})
@@ -181,7 +213,7 @@ def _answer(
     say("\nCtrl-C stops everything.")
 
 
-def _attend(stack: Stack, worker: Attended | None) -> NoReturn:
+def _attend(stack: Stack, attended: Sequence[Attended]) -> NoReturn:
     while True:
         for server in stack.servers:
             if not server.running:
@@ -190,6 +222,6 @@ def _attend(stack: Stack, worker: Attended | None) -> NoReturn:
                         f"{server.name} has ended; its log is in {server.folder}."
                     ]
                 )
-        if worker is not None:
-            worker.attend()
+        for one in attended:
+            one.attend()
         time.sleep(_LOOK_EVERY)

@@ -14,10 +14,6 @@ __all__ = ["LATER", "refusal"]
 
 LATER: Mapping[str, tuple[str, str]] = {
     "plan": ("Tell what would run, in which order, and why.", ""),
-    "serve": (
-        "Serve the pages and the callback endpoint.",
-        "Answer gates with `flowstone gates signal`.",
-    ),
 }
 """What each is for, and what serves until then."""
 

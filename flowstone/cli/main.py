@@ -23,7 +23,12 @@ from flowstone.cli.db import check_ledger, upgrade_ledger
 from flowstone.cli.dev import dev
 from flowstone.cli.doctor import doctor
 from flowstone.cli.ending import INTERRUPTED, Interrupted, leave, report
-from flowstone.cli.gates import list_gates, signal_gate
+from flowstone.cli.gates import (
+    list_deliveries,
+    list_gates,
+    redeliver,
+    signal_gate,
+)
 from flowstone.cli.graph import graph
 from flowstone.cli.later import LATER, refusal
 from flowstone.cli.line import Line, read_line
@@ -52,6 +57,7 @@ from flowstone.cli.sensors import (
     show_ticks,
     tick_sensor,
 )
+from flowstone.cli.serve import serve
 from flowstone.cli.show import say
 from flowstone.cli.worker import worker
 
@@ -88,7 +94,12 @@ _GROUPS = {
     ),
     "gates": (
         "See what waits for an answer, and answer.",
-        {"list": list_gates, "signal": signal_gate},
+        {
+            "list": list_gates,
+            "signal": signal_gate,
+            "deliveries": list_deliveries,
+            "redeliver": redeliver,
+        },
     ),
     "schedules": (
         "See and steer what starts by the clock.",
@@ -118,7 +129,7 @@ _GROUPS = {
     ),
 }
 _PANELS = {
-    "Run": {"dev": dev, "worker": worker},
+    "Run": {"dev": dev, "worker": worker, "serve": serve},
     "Make": {"materialize": materialize, "backfill": backfill},
     "Look": {"status": show_status, "value": show_value, "graph": graph},
     "Look after": {"doctor": doctor, "config": config},

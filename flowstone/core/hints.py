@@ -23,10 +23,12 @@ class Hints:
     Attributes:
         parameters: the annotation of each parameter that has one.
         returns: the annotation of its value, suspensions stripped.
+        signals: whether it says that it may wait for a signal.
     """
 
     parameters: Mapping[str, object]
     returns: object
+    signals: bool = False
 
 
 def read_hints(function: Callable[..., object]) -> Hints:
@@ -36,7 +38,9 @@ def read_hints(function: Callable[..., object]) -> Hints:
     except Exception:  # noqa: BLE001 - whatever an annotation does, it decides nothing
         found = _one_by_one(function)
     returns = found.pop("return", None)
-    return Hints(parameters=found, returns=_value_of(returns))
+    return Hints(
+        parameters=found, returns=_value_of(returns), signals=_may_signal(returns)
+    )
 
 
 def _one_by_one(function: Callable[..., object]) -> dict[str, object]:
@@ -50,6 +54,13 @@ def _one_by_one(function: Callable[..., object]) -> dict[str, object]:
         except Exception:  # noqa: BLE001, S112 - left out, as promised
             continue
     return found
+
+
+def _may_signal(hint: object) -> bool:
+    members = (hint,)
+    if typing.get_origin(hint) in {Union, types.UnionType}:
+        members = typing.get_args(hint)
+    return any(m is Signal or typing.get_origin(m) is Signal for m in members)
 
 
 def _value_of(hint: object) -> object:

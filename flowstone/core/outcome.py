@@ -97,6 +97,8 @@ class Signal(Generic[T]):
         if self.timeout is not None:
             _check_span("Signal(timeout=...)", self.timeout)
         _check_word("Signal", self.on_timeout, GateTimeout)
+        if self.key is not None:
+            _check_id(self.key)
         if type(self.extensions) is not int or self.extensions < 0:
             message = (
                 f"Signal(extensions=...) counts them from 0, not {self.extensions!r}"
@@ -168,6 +170,13 @@ def _check_wait(what: str, given: timedelta) -> None:
         raise ValueError(message)
 
 
+def _check_id(given: str) -> None:
+    _check("Signal(key=...)", given, str)
+    if not 0 < len(given) <= _LONGEST_ID or "\0" in given:
+        message = f"Signal(key=...) takes 1 to {_LONGEST_ID} characters"
+        raise ValueError(message)
+
+
 def _check_word(noun: str, given: str, words: object) -> None:
     if given not in get_args(words):
         known = ", ".join(repr(word) for word in get_args(words))
@@ -175,4 +184,5 @@ def _check_word(noun: str, given: str, words: object) -> None:
         raise ValueError(message)
 
 
+_LONGEST_ID = 256
 _LONGEST = timedelta(days=36_525)

@@ -231,6 +231,7 @@ class Holding:
         message: what the one who decides on it should know.
         reminders: when to remind of it, in seconds from now.
         escalate_to: who is asked when the deadline has passed.
+        outside: the outside world's own id for the answer.
     """
 
     wanted: Wanted
@@ -244,6 +245,7 @@ class Holding:
     message: str = ""
     reminders: Sequence[float] = ()
     escalate_to: str = ""
+    outside: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +311,7 @@ class Gate:
         required: how many decisions it takes.
         decision: of an approval, `approve`, `reject` or `recompute`.
         edits: the value to publish instead, as it was written down.
+        outside: the outside world's own id for the answer.
     """
 
     id: str
@@ -339,6 +342,7 @@ class Gate:
     decision: str = ""
     comment: str = ""
     edits: str | None = None
+    outside: str | None = None
 
     @property
     def decided(self) -> bool:

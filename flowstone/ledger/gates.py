@@ -13,14 +13,23 @@ from types import MappingProxyType
 from sqlalchemy import Connection, select
 
 from flowstone.core.alarms import to_millis
-from flowstone.core.errors import AlreadyDecided, BadToken, RunClosed
-from flowstone.ledger.base import Dispatch, Gate, Holding, Settled
+from flowstone.ledger.answering import (
+    Answer,
+    Note,
+    Place,
+    answer_gate,
+    answer_outside,
+    hand_out,
+    place_of_gate,
+    take_in,
+    turn_of,
+)
+from flowstone.ledger.base import Dispatch, Gate, Holding, Settled, Wanted
 from flowstone.ledger.claims import hold
 from flowstone.ledger.database import Database, again
-from flowstone.ledger.deciding import decide, is_late, winner
-from flowstone.ledger.outbox import AFTER, ring
+from flowstone.ledger.inbox import answers
 from flowstone.ledger.rows import dump, gate_of
-from flowstone.ledger.schema import answers, gates
+from flowstone.ledger.schema import gates
 from flowstone.ledger.settling import Told, settle
 from flowstone.ledger.turn import Turn
 from flowstone.ledger.versions import add_inputs, input_set
@@ -35,7 +44,8 @@ _OPEN_AGAIN = """
     kind = excluded.kind, on_timeout = excluded.on_timeout,
     timeout_millis = excluded.timeout_millis, reminders = excluded.reminders,
     message = excluded.message, held = excluded.held,
-    escalate_to = excluded.escalate_to, rounds = flowstone_gates.rounds + 1,
+    escalate_to = excluded.escalate_to, outside = excluded.outside,
+    rounds = flowstone_gates.rounds + 1,
     opened_at = CASE WHEN excluded.kind = 'signal' THEN flowstone_gates.opened_at
         ELSE excluded.opened_at END,
     extensions = CASE WHEN flowstone_gates.state = 'waiting'
@@ -46,6 +56,11 @@ WHERE flowstone_gates.state IN ('waiting', 'expired')
 """
 """One is opened again that has expired, by whoever decided so, or whose function was
 asked anew; an answer that came meanwhile stands."""
+
+
+def _unnoted(turn: Turn, outcome: str) -> None:
+    """Write nothing down."""
+    del turn, outcome
 
 
 class Gates:
@@ -89,8 +104,40 @@ class Gates:
 
     # --- answering ------------------------------------------------------------------
 
-    def answer(self, gate: str, payload: str, actor: str) -> Gate | None:
+    def hand_out(self, pipeline: str, gate: str, who: Dispatch, wanted: Wanted) -> None:
+        """Remember whose gate it is, before anybody has its token."""
+
+        def work(conn: Connection) -> None:
+            hand_out(Turn.take(conn, self._dialect, pipeline), gate, who, wanted)
+
+        self._database.transact(work, ask=again)
+
+    def place(self, gate: str) -> Place | None:
+        """Tell whose gate it is, open or yet to be opened."""
+        with self._database.reading() as conn:
+            return place_of_gate(conn, gate)
+
+    def is_taken(self, asset: str, outside: str, gate: str) -> bool:
+        """Tell whether another gate of an asset waits with an outside id."""
+        query = select(gates.c.id).where(
+            gates.c.asset == asset,
+            gates.c.outside == outside,
+            gates.c.state == "waiting",
+            gates.c.id != gate,
+        )
+        with self._database.reading() as conn:
+            return conn.execute(query).first() is not None
+
+    def answer(
+        self, gate: str, payload: str, actor: str, note: Note = _unnoted
+    ) -> Gate | None:
         """Decide a gate with a payload; keep the answer where it is not open yet.
+
+        Args:
+            gate: its id.
+            payload: the answer, as JSON.
+            actor: who gives it.
+            note: writes down what came of it: `answered`, `kept` or `repeated`.
 
         Returns:
             The gate, decided; `None` where the answer is kept for it.
@@ -99,37 +146,22 @@ class Gates:
             AlreadyDecided: with another payload, or its deadline has passed.
             RunClosed: nobody waits for it any more.
         """
+        given = Answer(payload=payload, actor=actor)
         return self._database.transact(
-            lambda conn: self._answer(conn, gate, payload, actor), ask=again
+            lambda conn: answer_gate(conn, self._dialect, gate, given, note), ask=again
         )
 
-    def _answer(
-        self, conn: Connection, gate: str, payload: str, actor: str
+    def answer_outside(
+        self, asset: str, outside: str, payload: str, actor: str, note: Note = _unnoted
     ) -> Gate | None:
-        # Whoever opens the gate meanwhile must see this answer, or be seen by it.
-        self._dialect.take_turns(conn, [gate])
-        query = self._dialect.locked(select(gates).where(gates.c.id == gate))
-        row = conn.execute(query).mappings().first()
-        pipeline = "" if row is None else str(row["pipeline"])
-        turn = Turn.take(conn, self._dialect, pipeline)
-        if row is None:
-            _keep(turn, gate, payload, actor)
-            return None
-        found = gate_of(row)
-        if found.kind != "signal":
-            # Nobody decides on a value by a token: who does is to be known.
-            raise BadToken
-        if found.state == "abandoned":
-            raise RunClosed(run_id=found.run, status="ended")
-        if found.state != "waiting":
-            if found.payload == payload:
-                return found
-            raise AlreadyDecided(gate=gate, winner=found.winner)
-        if is_late(turn, found):
-            raise AlreadyDecided(gate=gate, winner="its deadline has passed")
-        decided = decide(turn, found, winner(actor), payload, actor)
-        ring(turn, [(found.workflow, found.run)], gate=gate, due=turn.at + AFTER)
-        return decided
+        """Decide the gate that waits with an outside id; as `answer` otherwise."""
+        given = Answer(payload=payload, actor=actor)
+        return self._database.transact(
+            lambda conn: answer_outside(
+                conn, self._dialect, asset, outside, given, note
+            ),
+            ask=again,
+        )
 
     # --- settling -------------------------------------------------------------------
 
@@ -169,7 +201,8 @@ def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> dict[str, 
     """
     if not held:
         return {}
-    turn.dialect.take_turns(turn.conn, sorted(h.gate for h in held))
+    outside = [turn_of(h.wanted.asset, h.outside) for h in held if h.outside]
+    turn.dialect.take_turns(turn.conn, sorted([*outside, *(h.gate for h in held)]))
     rows = [
         {
             "id": h.gate,
@@ -198,6 +231,7 @@ def open_gates(turn: Turn, who: Dispatch, held: Sequence[Holding]) -> dict[str, 
         turn.conn, gates, rows, _OPEN_AGAIN, ("id", "rounds")
     )
     add_inputs(turn, [h.reads for h in held])
+    take_in(turn, held)
     hold(turn, held)
     return {str(gate): int(str(number)) for gate, number in begun}
 
@@ -217,13 +251,5 @@ def _terms(turn: Turn, held: Holding) -> dict[str, object]:
         "message": held.message,
         "held": None if made is None else made.attempt.id,
         "escalate_to": held.escalate_to,
+        "outside": held.outside,
     }
-
-
-def _keep(turn: Turn, gate: str, payload: str, actor: str) -> None:
-    """Keep an answer that came before its gate; the first one wins."""
-    row = {"gate": gate, "payload": payload, "actor": actor, "at": turn.at}
-    turn.dialect.insert(turn.conn, answers, [row], "DO NOTHING")
-    query = select(answers.c.payload).where(answers.c.gate == gate)
-    if turn.conn.execute(query).scalar_one() != payload:
-        raise AlreadyDecided(gate=gate, winner="an earlier answer")

@@ -8,22 +8,20 @@ A release's tables are frozen: what changes here becomes a revision of its own.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
+    text,
 )
+
+from flowstone.ledger.columns import Instant, Name, Serial, metadata
+from flowstone.ledger.inbox import answers, deliveries, handed, outside_answers
 
 __all__ = [
     "REVISION",
@@ -32,11 +30,14 @@ __all__ = [
     "attempts",
     "audit",
     "claims",
+    "deliveries",
     "events",
     "gates",
+    "handed",
     "input_members",
     "metadata",
     "outbox",
+    "outside_answers",
     "plans",
     "pointers",
     "run_nodes",
@@ -49,54 +50,13 @@ __all__ = [
     "waiters",
 ]
 
-REVISION = "0003_sensors"
+REVISION = "0004_hooks"
 """The newest revision, which the code of this release needs."""
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-    }
-)
-_Serial = BigInteger().with_variant(Integer, "sqlite")
-_Name = Text().with_variant(Text(collation="C"), "postgresql")
-"""What names something: in the order of its bytes, as Python sorts it.
-
-Claims are locked in this order by statements that sort here or there; in the order of
-a language, the two would differ, and transactions would wait for each other.
-"""
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime, in UTC whatever the database thinks of zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
-        """Give the database UTC; SQLite keeps no zone."""
-        if value is None:
-            return None
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
-
-    def process_result_value(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
-        """Give people an aware datetime."""
-        del dialect
-        if value is None:
-            return None
-        return (
-            value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        )
 
 
 def _cell() -> list[Column[object]]:
     return [
-        Column("run", _Name, nullable=False),
+        Column("run", Name, nullable=False),
         Column("node", Integer, nullable=False),
         Column("key_number", Integer, nullable=False, default=0),
         Column("item", Integer, nullable=False, default=-1),
@@ -106,21 +66,21 @@ def _cell() -> list[Column[object]]:
 runs = Table(
     "flowstone_runs",
     metadata,
-    Column("id", _Name, primary_key=True),
-    Column("pipeline", _Name, nullable=False),
-    Column("workflow", _Name, nullable=False),
-    Column("verb", _Name, nullable=False),
-    Column("asset", _Name, nullable=False),
-    Column("key", _Name, nullable=False),
+    Column("id", Name, primary_key=True),
+    Column("pipeline", Name, nullable=False),
+    Column("workflow", Name, nullable=False),
+    Column("verb", Name, nullable=False),
+    Column("asset", Name, nullable=False),
+    Column("key", Name, nullable=False),
     Column("keys", Text, nullable=False),
     Column("request", Text, nullable=False),
-    Column("request_hash", _Name, nullable=False),
-    Column("user_key", _Name),
-    Column("actor", _Name, nullable=False),
-    Column("owner", _Name, nullable=False, default=""),
-    Column("status", _Name, nullable=False),
+    Column("request_hash", Name, nullable=False),
+    Column("user_key", Name),
+    Column("actor", Name, nullable=False),
+    Column("owner", Name, nullable=False, default=""),
+    Column("status", Name, nullable=False),
     Column("reason", Text, nullable=False, default=""),
-    Column("plan", _Name),
+    Column("plan", Name),
     Column("error", Text),
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
@@ -136,18 +96,18 @@ runs = Table(
 plans = Table(
     "flowstone_plans",
     metadata,
-    Column("digest", _Name, primary_key=True),
+    Column("digest", Name, primary_key=True),
     Column("body", Text, nullable=False),
 )
 
 run_nodes = Table(
     "flowstone_run_nodes",
     metadata,
-    Column("run", _Name, primary_key=True),
+    Column("run", Name, primary_key=True),
     Column("key_number", Integer, primary_key=True),
     Column("node", Integer, primary_key=True),
     Column("state", Integer, nullable=False),
-    Column("version", _Name),
+    Column("version", Name),
     Column("reason", Text, nullable=False, default=""),
     Column("error", Text),
 )
@@ -155,15 +115,15 @@ run_nodes = Table(
 claims = Table(
     "flowstone_claims",
     metadata,
-    Column("asset", _Name, primary_key=True),
-    Column("key", _Name, primary_key=True),
-    Column("run", _Name, nullable=False),
-    Column("workflow", _Name, nullable=False),
+    Column("asset", Name, primary_key=True),
+    Column("key", Name, primary_key=True),
+    Column("run", Name, nullable=False),
+    Column("workflow", Name, nullable=False),
     Column("dispatch", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    Column("gate", _Name),
-    Column("policy", _Name, nullable=False),
+    Column("gate", Name),
+    Column("policy", Name, nullable=False),
     Column("taken_at", Instant, nullable=False),
     Index("flowstone_claims_run", "run", "workflow", "dispatch"),
 )
@@ -171,28 +131,28 @@ claims = Table(
 waiters = Table(
     "flowstone_waiters",
     metadata,
-    Column("asset", _Name, primary_key=True),
-    Column("key", _Name, primary_key=True),
-    Column("workflow", _Name, primary_key=True),
-    Column("run", _Name, nullable=False),
+    Column("asset", Name, primary_key=True),
+    Column("key", Name, primary_key=True),
+    Column("workflow", Name, primary_key=True),
+    Column("run", Name, nullable=False),
 )
 
 attempts = Table(
     "flowstone_attempts",
     metadata,
-    Column("id", _Name, primary_key=True),
+    Column("id", Name, primary_key=True),
     *_cell(),
-    Column("asset", _Name, nullable=False),
-    Column("key", _Name, nullable=False),
-    Column("workflow", _Name, nullable=False),
+    Column("asset", Name, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("workflow", Name, nullable=False),
     Column("dispatch", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    Column("io", _Name, nullable=False),
+    Column("io", Name, nullable=False),
     Column("path", Text, nullable=False),
     Column("alone", Boolean, nullable=False),
-    Column("state", _Name, nullable=False),
+    Column("state", Name, nullable=False),
     Column("error", Text),
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
@@ -203,18 +163,18 @@ attempts = Table(
 versions = Table(
     "flowstone_versions",
     metadata,
-    Column("seq", _Serial, primary_key=True, autoincrement=True),
-    Column("id", _Name, nullable=False, unique=True),
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("id", Name, nullable=False, unique=True),
     *_cell(),
-    Column("asset", _Name, nullable=False),
-    Column("key", _Name, nullable=False),
-    Column("data_version", _Name, nullable=False),
-    Column("code", _Name, nullable=False),
-    Column("inputs", _Name, nullable=False),
-    Column("io", _Name, nullable=False),
+    Column("asset", Name, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("data_version", Name, nullable=False),
+    Column("code", Name, nullable=False),
+    Column("inputs", Name, nullable=False),
+    Column("io", Name, nullable=False),
     Column("location", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("digest", _Name, nullable=False),
+    Column("digest", Name, nullable=False),
     Column("facts", Text, nullable=False),
     Column("metadata", Text, nullable=False),
     Column("millis", BigInteger, nullable=False),
@@ -227,9 +187,9 @@ versions = Table(
 pointers = Table(
     "flowstone_pointers",
     metadata,
-    Column("asset", _Name, primary_key=True),
-    Column("key", _Name, primary_key=True),
-    Column("version", _Name),
+    Column("asset", Name, primary_key=True),
+    Column("key", Name, primary_key=True),
+    Column("version", Name),
     Column("fence", BigInteger, nullable=False),
     Column("moved_at", Instant, nullable=False),
 )
@@ -237,67 +197,76 @@ pointers = Table(
 input_members = Table(
     "flowstone_input_members",
     metadata,
-    Column("inputs", _Name, primary_key=True),
+    Column("inputs", Name, primary_key=True),
     Column("place", Integer, primary_key=True),
     Column("parameter", Text, nullable=False),
-    Column("version", _Name, nullable=False),
+    Column("version", Name, nullable=False),
     Index("flowstone_input_members_version", "version"),
 )
 
 gates = Table(
     "flowstone_gates",
     metadata,
-    Column("id", _Name, primary_key=True),
+    Column("id", Name, primary_key=True),
     *_cell(),
-    Column("asset", _Name, nullable=False),
-    Column("key", _Name, nullable=False),
-    Column("pipeline", _Name, nullable=False),
-    Column("workflow", _Name, nullable=False),
-    Column("state", _Name, nullable=False),
-    Column("on_timeout", _Name, nullable=False),
+    Column("asset", Name, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("pipeline", Name, nullable=False),
+    Column("workflow", Name, nullable=False),
+    Column("state", Name, nullable=False),
+    Column("on_timeout", Name, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("deadline", Instant),
     Column("decided_at", Instant),
-    Column("winner", _Name, nullable=False, default=""),
+    Column("winner", Name, nullable=False, default=""),
     Column("payload", Text),
     Column("seen", Boolean, nullable=False, default=False),
-    Column("inputs", _Name, nullable=False),
-    Column("kind", _Name, nullable=False, server_default="signal"),
+    Column("inputs", Name, nullable=False),
+    Column("kind", Name, nullable=False, server_default="signal"),
     Column("rounds", Integer, nullable=False, server_default="1"),
     Column("timeout_millis", BigInteger),
     Column("extensions", Integer, nullable=False, server_default="0"),
     Column("reminders", Text, nullable=False, server_default=""),
     Column("message", Text, nullable=False, server_default=""),
-    Column("held", _Name),
+    Column("held", Name),
     Column("required", Integer, nullable=False, server_default="1"),
-    Column("escalate_to", _Name, nullable=False, server_default=""),
-    Column("escalated_to", _Name, nullable=False, server_default=""),
-    Column("decision", _Name, nullable=False, server_default=""),
+    Column("escalate_to", Name, nullable=False, server_default=""),
+    Column("escalated_to", Name, nullable=False, server_default=""),
+    Column("decision", Name, nullable=False, server_default=""),
     Column("comment", Text, nullable=False, server_default=""),
     Column("edits", Text),
+    Column("outside", Name),
     Index("flowstone_gates_run", "run", "state"),
     Index("flowstone_gates_state", "pipeline", "state", "opened_at"),
-)
-
-answers = Table(
-    "flowstone_answers",
-    metadata,
-    Column("gate", _Name, primary_key=True),
-    Column("payload", Text, nullable=False),
-    Column("actor", _Name, nullable=False),
-    Column("at", Instant, nullable=False),
+    Index(
+        "flowstone_gates_outside",
+        "asset",
+        "outside",
+        "opened_at",
+        postgresql_where=text("outside IS NOT NULL"),
+        sqlite_where=text("outside IS NOT NULL"),
+    ),
+    # The world's own id is one gate's, for as long as it waits.
+    Index(
+        "flowstone_gates_outside_waiting",
+        "asset",
+        "outside",
+        unique=True,
+        postgresql_where=text("state = 'waiting'"),
+        sqlite_where=text("state = 'waiting'"),
+    ),
 )
 
 events = Table(
     "flowstone_events",
     metadata,
-    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("seq", Serial, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
-    Column("run", _Name, nullable=False),
-    Column("name", _Name, nullable=False),
-    Column("asset", _Name, nullable=False),
-    Column("key", _Name, nullable=False),
-    Column("outcome", _Name, nullable=False),
+    Column("run", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("asset", Name, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("outcome", Name, nullable=False),
     Column("data", Text, nullable=False),
     Index("flowstone_events_run", "run", "seq"),
 )
@@ -305,13 +274,13 @@ events = Table(
 audit = Table(
     "flowstone_audit",
     metadata,
-    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("seq", Serial, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
-    Column("pipeline", _Name, nullable=False),
-    Column("actor", _Name, nullable=False),
-    Column("action", _Name, nullable=False),
-    Column("subject", _Name, nullable=False),
-    Column("run", _Name, nullable=False),
+    Column("pipeline", Name, nullable=False),
+    Column("actor", Name, nullable=False),
+    Column("action", Name, nullable=False),
+    Column("subject", Name, nullable=False),
+    Column("run", Name, nullable=False),
     Column("data", Text, nullable=False),
     Index("flowstone_audit_recent", "pipeline", "seq"),
     Index("flowstone_audit_subject", "pipeline", "subject", "seq"),
@@ -320,11 +289,11 @@ audit = Table(
 outbox = Table(
     "flowstone_outbox",
     metadata,
-    Column("seq", _Serial, primary_key=True, autoincrement=True),
-    Column("pipeline", _Name, nullable=False),
-    Column("workflow", _Name, nullable=False),
-    Column("run", _Name, nullable=False),
-    Column("gate", _Name, nullable=False),
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("pipeline", Name, nullable=False),
+    Column("workflow", Name, nullable=False),
+    Column("run", Name, nullable=False),
+    Column("gate", Name, nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Index("flowstone_outbox_due", "pipeline", "due_at"),
@@ -333,15 +302,15 @@ outbox = Table(
 secrets = Table(
     "flowstone_secrets",
     metadata,
-    Column("name", _Name, primary_key=True),
+    Column("name", Name, primary_key=True),
     Column("value", Text, nullable=False),
 )
 
 sensors = Table(
     "flowstone_sensors",
     metadata,
-    Column("pipeline", _Name, primary_key=True),
-    Column("name", _Name, primary_key=True),
+    Column("pipeline", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
     Column("cursor", Text, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("failures", Integer, nullable=False),
@@ -353,12 +322,12 @@ sensors = Table(
 sensor_ticks = Table(
     "flowstone_sensor_ticks",
     metadata,
-    Column("seq", _Serial, primary_key=True, autoincrement=True),
-    Column("id", _Name, nullable=False, unique=True),
-    Column("pipeline", _Name, nullable=False),
-    Column("sensor", _Name, nullable=False),
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("id", Name, nullable=False, unique=True),
+    Column("pipeline", Name, nullable=False),
+    Column("sensor", Name, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("outcome", _Name, nullable=False),
+    Column("outcome", Name, nullable=False),
     Column("why", Text, nullable=False),
     Column("found", Integer, nullable=False),
     Column("started", Integer, nullable=False),
@@ -368,11 +337,11 @@ sensor_ticks = Table(
 triggers = Table(
     "flowstone_triggers",
     metadata,
-    Column("seq", _Serial, primary_key=True, autoincrement=True),
-    Column("id", _Name, nullable=False, unique=True),
-    Column("pipeline", _Name, nullable=False),
-    Column("tick", _Name, nullable=False),
-    Column("run", _Name, nullable=False),
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("id", Name, nullable=False, unique=True),
+    Column("pipeline", Name, nullable=False),
+    Column("tick", Name, nullable=False),
+    Column("run", Name, nullable=False),
     Column("due_at", Instant),
     Index("flowstone_triggers_due", "pipeline", "due_at"),
     Index("flowstone_triggers_tick", "tick", "seq"),

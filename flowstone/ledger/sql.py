@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 from flowstone.ledger.approvals import Approvals
 from flowstone.ledger.catalog import Catalog
 from flowstone.ledger.database import Database, again
+from flowstone.ledger.deliveries import Deliveries
 from flowstone.ledger.gates import Gates
 from flowstone.ledger.litter import Litter
 from flowstone.ledger.outbox import Outbox
@@ -38,6 +39,7 @@ class SqlLedger:
         self.runs = Runs(self.database)
         self.packs = Packs(self.database)
         self.gates = Gates(self.database)
+        self.deliveries = Deliveries(self.database)
         self.approvals = Approvals(self.database)
         self.outbox = Outbox(self.database)
         self.catalog = Catalog(self.database)

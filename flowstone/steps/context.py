@@ -9,10 +9,11 @@ from datetime import datetime
 from types import NoneType
 from typing import Any, Never, cast
 
-from flowstone.core.errors import NotSupported
+from flowstone.core.errors import ConfigurationError, NotSupported
 from flowstone.core.outcome import Cancelled
 from flowstone.core.partition import NONE, PartitionKey
 from flowstone.core.ref import Key
+from flowstone.core.token import callback_url
 from flowstone.resources import Given
 from flowstone.steps.toolbox import Call
 
@@ -42,6 +43,7 @@ class Context:
     resources: Mapping[str, Any] = field(default_factory=Given, repr=False)
     _call: Call | None = None
     _token: Callable[[], str] | None = None
+    _callbacks: str | None = None
     _facts: dict[str, object] = field(default_factory=dict[str, object])
 
     @property
@@ -69,10 +71,25 @@ class Context:
 
     @property
     def callback_url(self) -> str:
-        """Refuse: there is no endpoint for callbacks yet."""
-        raise NotSupported(
-            what="ctx.callback_url", instead="Answer ctx.token with gates.signal(...)."
-        )
+        """Where an outsider posts the answer of this asset, as JSON.
+
+        The same on every attempt. Whoever has it may answer, once: it is a secret.
+
+        Raises:
+            ConfigurationError: nothing says where the endpoint is.
+        """
+        token = self.token
+        if self._callbacks is None:
+            return callback_url("http://localhost", token)
+        if not self._callbacks:
+            raise ConfigurationError(
+                problems=[
+                    "ctx.callback_url has no endpoint to name: set "
+                    "FLOWSTONE_CALLBACK_URL, for workers too, to where the world "
+                    "reaches `flowstone serve`."
+                ]
+            )
+        return callback_url(self._callbacks, token)
 
     @property
     def limits(self) -> Never:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from flowstone.core.errors import (
     ApprovalRejected,
@@ -29,6 +28,7 @@ from flowstone.steps.cells import not_here, placed, wanted
 from flowstone.steps.edits import ORIGINAL, read_edits
 from flowstone.steps.invoke import Failure, Invocation, Returned
 from flowstone.steps.pack import Pack
+from flowstone.steps.payloads import payload_hint
 from flowstone.steps.replies import closed, held_at
 from flowstone.steps.shelf import Shelf
 from flowstone.steps.toolbox import Call, Toolbox
@@ -143,9 +143,8 @@ class _Answered(Pack):
     def _answer(self, cell: Cell, what: Invocation, gate: Gate) -> Reply:
         companion = what.asset.companions.get("on_signal")
         payload = ("json", (gate.payload or "null").encode())
-        want = what.asset.hints.returns if companion is None else _payload(companion)
         try:
-            value = codecs.decode(payload, want)
+            value = codecs.decode(payload, payload_hint(what.asset))
         except CodecError as error:
             return self._fold_final(what, error)
         if companion is None:
@@ -218,9 +217,3 @@ class _Answered(Pack):
         decided = self._gates[(cell.node, cell.key)].kind == "approval"
         node = self._job.plan.nodes[cell.node]
         return not_here(self._toolbox, node, any_code=decided)
-
-
-def _payload(companion: Callable[..., object]) -> object:
-    """Give the annotation of a companion's payload."""
-    name = next(iter(inspect.signature(companion).parameters))
-    return read_hints(companion).parameters.get(name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+from flowstone.core.errors import NotAllowed
 from flowstone.core.outcome import Approval, Signal
 from flowstone.ledger.base import Holding, Making
+from flowstone.ledger.gates import Gates
 from flowstone.steps.invoke import Invocation, shown
 
-__all__ = ["for_approval", "for_signal"]
+__all__ = ["for_approval", "for_signal", "taken"]
 
 Reads = Sequence[tuple[str, str]]
 
@@ -29,6 +31,20 @@ def for_signal(
         on_timeout="companion" if decides else signal.on_timeout,
         reads=reads,
         extensions=signal.extensions,
+        outside=signal.key,
+    )
+
+
+def taken(
+    gates: Gates, what: Invocation, signal: Signal[object], gate: str
+) -> NotAllowed | None:
+    """Refuse an outside id with which another gate of the asset waits already."""
+    if signal.key is None or not gates.is_taken(what.want.asset, signal.key, gate):
+        return None
+    return NotAllowed(
+        reason=f"Another gate of {what.asset.name!r} waits with "
+        f"Signal(key={shown(signal.key)!r}) already: one id is answered once. Give "
+        "each wait an id of its own."
     )
 
 

@@ -166,6 +166,7 @@ def _context(
         resources=what.resources,
         _call=call,
         _token=what.token,
+        _callbacks=toolbox.callbacks.url,
         _facts=facts,
     )
 

@@ -39,7 +39,7 @@ from flowstone.steps.cells import (
     wanted,
 )
 from flowstone.steps.group import Group, making
-from flowstone.steps.holding import for_approval, for_signal
+from flowstone.steps.holding import for_approval, for_signal, taken
 from flowstone.steps.invoke import (
     Failure,
     Invocation,
@@ -50,7 +50,6 @@ from flowstone.steps.invoke import (
     stopped_or_failed,
     watched,
 )
-from flowstone.steps.later import not_built
 from flowstone.steps.lending import lend
 from flowstone.steps.points import reach
 from flowstone.steps.replies import held_at, in_millis, opened_gate
@@ -245,9 +244,6 @@ class Pack:
     def _fold_value(
         self, what: Invocation, done: Returned, reads: Sequence[tuple[str, str]]
     ) -> Reply:
-        refused = not_built(done.value)
-        if refused is not None:
-            return self._fold_final(what, refused)
         match done.value:
             case Skip(reason=reason):
                 self._group.end(what.want, what.attempt, "skipped", reason=reason)
@@ -307,6 +303,9 @@ class Pack:
         reads: Sequence[tuple[str, str]],
     ) -> Reply:
         gate = self._gate(what.want)
+        refused = taken(self._toolbox.ledger.gates, what, signal, gate)
+        if refused is not None:
+            return self._fold_final(what, refused)
         self._group.hold(for_signal(what, signal, gate, reads))
         return Held(gate=gate)
 
@@ -350,9 +349,14 @@ class Pack:
 
     def _token(self, want: Wanted) -> str:
         # Whoever gets the token may answer at once: what was made comes first.
+        gate = self._gate(want)
+        token = self._toolbox.token(gate)
         with self._call.region.left():
             self._group.commit()
-        return self._toolbox.token(self._gate(want))
+            self._toolbox.ledger.gates.hand_out(
+                self._toolbox.name, gate, self._who, want
+            )
+        return token
 
 
 def _at(cell: Cell) -> At:

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from flowstone.core.errors import ConfigurationError, FlowstoneError
 from flowstone.core.pipeline import Pipeline
@@ -21,7 +22,7 @@ from flowstone.steps.background import Background
 from flowstone.steps.watch import Flag, Region, Watch
 from flowstone.telemetry import PROCESS, Handlers
 
-__all__ = ["Call", "Job", "Toolbox"]
+__all__ = ["Call", "Callbacks", "Job", "Toolbox"]
 
 _KEPT = 512
 
@@ -57,6 +58,21 @@ class Job:
     plan: Plan
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callbacks:
+    """How answers from outside come.
+
+    Attributes:
+        url: where the world reaches the callback endpoint; empty where it does not.
+        max_bytes: how large an answer may be.
+        kept: how long the log of deliveries is kept.
+    """
+
+    url: str = ""
+    max_bytes: int = 1_048_576
+    kept: timedelta = timedelta(days=30)
+
+
 @dataclass(kw_only=True)
 class Toolbox:
     """What every step of one app may hold; one for each worker.
@@ -75,6 +91,7 @@ class Toolbox:
         watch: beats for every call, and stops what was cancelled.
         resources: those of `declared` that are open here.
         telemetry: who is told of what its steps record.
+        callbacks: how answers from outside come.
     """
 
     name: str
@@ -92,6 +109,7 @@ class Toolbox:
     watch: Watch = field(default_factory=Watch)
     resources: Resources = field(init=False)
     telemetry: Handlers = field(default_factory=lambda: Handlers(PROCESS))
+    callbacks: Callbacks = field(default_factory=Callbacks)
     _jobs: OrderedDict[str, Job] = field(default_factory=OrderedDict[str, Job])
     _plans: OrderedDict[str, Plan] = field(default_factory=OrderedDict[str, Plan])
     _lock: threading.Lock = field(default_factory=threading.Lock)

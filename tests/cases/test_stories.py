@@ -11,6 +11,7 @@ import pytest
 from flowstone import (
     MINUTE,
     AssetFailed,
+    BadPayload,
     Context,
     Flowstone,
     Pipeline,
@@ -122,7 +123,7 @@ class Reply(TypedDict, total=False):
         ({"status": "success", "embeddings": [0.5, 1.5]}, [0.5, 1.5]),
         ({"status": "failed", "error": "out of memory"}, "out of memory"),
         ({"status": "strange"}, "invalid payload"),
-        ("not even a mapping", "CodecError"),
+        ("not even a mapping", BadPayload),
     ],
 )
 async def test_a_gate_takes_its_answer(payload: object, outcome: object) -> None:
@@ -147,6 +148,10 @@ async def test_a_gate_takes_its_answer(payload: object, outcome: object) -> None
                 break
             await asyncio.sleep(0.02)
         assert (await stone.status(embedded)).state == "waiting"
+        if outcome is BadPayload:
+            with pytest.raises(BadPayload):
+                await stone.gates.signal(started[0], payload)
+            return
         await stone.gates.signal(started[0], payload)
         if isinstance(outcome, list):
             assert await run.result() == outcome

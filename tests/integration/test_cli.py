@@ -18,6 +18,7 @@ from flowstone.stack.folder import alive
 from flowstone.stack.ports import free_port
 from tests.harness import eventually, query, upgrade
 from tests.unit.cli.typed import APP, Said, shell, started
+from tests.unit.console.posting import send
 
 pytestmark = [
     pytest.mark.service,
@@ -120,6 +121,8 @@ def test_dev_says_where_everything_is(dev: Dev) -> None:
     assert dev.environment["TEMPORAL_ADDRESS"] == dev.facts["temporal"]
     assert dev.environment["FLOWSTONE_LEDGER_URL"] == dev.facts["ledger"]
     assert f"serving {APP}\n" in Path(dev.facts["worker_log"]).read_text()
+    probe = send(f"{dev.facts['callbacks']}/health/ready", method="GET", headers={})
+    assert probe.status == 200
 
 
 def test_a_run_is_made_on_temporal(dev: Dev, made: Said) -> None:

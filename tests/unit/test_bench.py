@@ -15,11 +15,14 @@ from dev.benchmarks.report import (
     sizes_as_table,
     values_as_json,
     values_as_table,
+    waits_as_json,
+    waits_as_table,
 )
 from dev.benchmarks.shapes import SHAPES, app
 from dev.benchmarks.size import ManyMade
 from dev.benchmarks.stats import Series, compare, is_valid, per_second
 from dev.benchmarks.values import Need
+from dev.benchmarks.waiting import Answered
 
 
 def _compared(target: float | None = 0.5):
@@ -128,3 +131,33 @@ def test_many_assets_are_told_beside_a_ledger() -> None:
     told = sizes_as_table([made], [asked])
     assert "18 runs, 19,812 events" in told
     assert "target 0.05: reached" in told
+
+
+@pytest.mark.parametrize(
+    ("told", "lost", "good"),
+    [
+        ({"200 answered": 4, "200 repeated": 4}, 0, True),
+        ({"200 answered": 4, "200 repeated": 3, "409 refused": 1}, 0, False),
+        ({"200 answered": 4, "200 repeated": 4}, 1, False),
+    ],
+)
+def test_callbacks_are_good_where_each_takes_effect_once(
+    told: dict[str, int], lost: int, good: bool
+) -> None:
+    """Each delivery is answered as it should be, and no value is lost."""
+    answered = Answered(
+        gates=4,
+        parked=1.5,
+        deliveries=8,
+        told=told,
+        seconds=2.5,
+        lost=lost,
+        doubled=0,
+    )
+    assert answered.good is good
+    assert json.loads(waits_as_json(_compared(), answered))["waiting/answered"] == (
+        answered.to_data()
+    )
+    table = waits_as_table(_compared(), answered)
+    assert "throughput 2.00 of what it is alone" in table
+    assert f"{lost} lost, 0 made twice" in table

@@ -8,9 +8,10 @@ FlowstoneError
 │                       BranchFailed · ApprovalRejected · GateTimedOut · RunCancelled
 │                       WorkerLost · ResourceUnavailable
 ├── StoreError          ValueNotFound · CodecError
-├── LookupFailed        UnknownRun · UnknownGate · UnknownSchedule  (also LookupError)
+├── LookupFailed        UnknownRun · UnknownGate · UnknownDelivery
+│                       UnknownSchedule                             (also LookupError)
 ├── Refused             AlreadyRunning · AlreadyDecided · OutOfDate · RunClosed
-│                       BadToken · NotAllowed · Superseded
+│                       BadToken · BadPayload · NotAllowed · Superseded
 ├── ConfigurationError  all problems at once
 └── NotSupported        a verb or keyword this engine or release does not have
 ```
@@ -32,6 +33,7 @@ from flowstone.core.errors.definition import (
 from flowstone.core.errors.refusal import (
     AlreadyDecided,
     AlreadyRunning,
+    BadPayload,
     BadToken,
     ConfigurationError,
     NotAllowed,
@@ -59,6 +61,7 @@ from flowstone.core.errors.store import (
     CodecError,
     LookupFailed,
     StoreError,
+    UnknownDelivery,
     UnknownGate,
     UnknownRun,
     UnknownSchedule,
@@ -72,6 +75,7 @@ __all__ = [
     "AssetFailed",
     "BadCompanion",
     "BadPartition",
+    "BadPayload",
     "BadRoute",
     "BadToken",
     "BranchFailed",
@@ -96,6 +100,7 @@ __all__ = [
     "StoreError",
     "Superseded",
     "UnknownAsset",
+    "UnknownDelivery",
     "UnknownGate",
     "UnknownRun",
     "UnknownSchedule",

@@ -10,6 +10,7 @@ from flowstone.core.errors.root import FlowstoneError, at
 __all__ = [
     "AlreadyDecided",
     "AlreadyRunning",
+    "BadPayload",
     "BadToken",
     "ConfigurationError",
     "NotAllowed",
@@ -92,6 +93,20 @@ class BadToken(Refused):
 
     def _say(self) -> str:
         return "The token is not valid. Pass ctx.token exactly as it was given."
+
+
+@dataclass(eq=False, kw_only=True)
+class BadPayload(Refused):
+    """An answer is not what its asset takes, or too large; the gate stays open."""
+
+    asset: str = ""
+
+    def _say(self) -> str:
+        whom = f" of {self.asset!r}" if self.asset else ""
+        return (
+            f"The answer is not what the gate{whom} takes: {self.reason}. "
+            "The gate is still open: send another answer."
+        )
 
 
 @dataclass(eq=False, kw_only=True)

@@ -10,6 +10,7 @@ __all__ = [
     "CodecError",
     "LookupFailed",
     "StoreError",
+    "UnknownDelivery",
     "UnknownGate",
     "UnknownRun",
     "UnknownSchedule",
@@ -75,6 +76,19 @@ class UnknownGate(LookupFailed):
 
     def _say(self) -> str:
         return f"There is no gate {self.gate!r}. `gates list` shows those that wait."
+
+
+@dataclass(eq=False, kw_only=True)
+class UnknownDelivery(LookupFailed):
+    """No delivery has this id, or its log is no longer kept."""
+
+    delivery: str
+
+    def _say(self) -> str:
+        return (
+            f"There is no delivery {self.delivery!r}. `gates deliveries` shows those "
+            "that are kept."
+        )
 
 
 @dataclass(eq=False, kw_only=True)

@@ -108,12 +108,18 @@ def stuck(_: object) -> Found:
 
 
 @asset
+def keyed() -> Signal[int]:
+    return Signal(key="job-7", timeout=timedelta(minutes=1))
+
+
+@asset
 def reviewed() -> dict[str, int] | Approval[dict[str, int]]:
     return Approval({"rows": 3}, message="Is that\nenough?", timeout=timedelta(hours=1))
 
 
 PIPELINE = Pipeline(
-    *(raw, cleaned, report, regional, closed, picture, table, slow, answered, reviewed)
+    *(raw, cleaned, report, regional, closed, picture, table, slow, answered),
+    *(keyed, reviewed),
 )
 app = Flowstone(
     "shop",

@@ -9,6 +9,7 @@ from flowstone.core.errors import (
     AssetFailed,
     BadCompanion,
     BadPartition,
+    BadPayload,
     BadRoute,
     BadToken,
     BranchFailed,
@@ -31,6 +32,7 @@ from flowstone.core.errors import (
     StoreError,
     Superseded,
     UnknownAsset,
+    UnknownDelivery,
     UnknownGate,
     UnknownRun,
     UnknownSchedule,
@@ -182,6 +184,15 @@ SAID: list[tuple[FlowstoneError, str]] = [
     (
         UnknownRun(run_id="r1"),
         "There is no run 'r1'. `runs list` shows those there are.",
+    ),
+    (
+        UnknownDelivery(delivery="d"),
+        "There is no delivery 'd'. `gates deliveries` shows those that are kept.",
+    ),
+    (
+        BadPayload(asset="report", reason="it is no JSON"),
+        "The answer is not what the gate of 'report' takes: it is no JSON. "
+        "The gate is still open: send another answer.",
     ),
     (
         UnknownGate(gate="g"),

@@ -100,3 +100,22 @@ def test_an_annotation_may_be_anything() -> None:
     touchy = Touchy()
 
     assert read_hints(returning(Annotated[int, touchy])).returns is not None
+
+
+@pytest.mark.parametrize(
+    ("annotation", "waits"),
+    [
+        (Signal, True),
+        (Signal[int], True),
+        (Optional[Signal[int]], True),  # noqa: UP045 - people write it
+        (int | Signal[int] | Skip, True),
+        (int | Approval[int], False),
+        (list[Signal[int]], False),
+        (None, False),
+    ],
+)
+def test_an_annotation_tells_who_waits_for_signals(
+    annotation: object, waits: bool
+) -> None:
+    """An asset that says that it may return a signal is known by that."""
+    assert read_hints(returning(annotation)).signals is waits

@@ -134,3 +134,13 @@ def test_extensions_are_counted(extensions: Any) -> None:
     """How often a wait is extended is a number from nothing on."""
     with pytest.raises(ValueError, match="counts them from 0"):
         Signal(on_timeout="extend", extensions=extensions)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 257, "a\0b"])
+def test_an_id_of_the_world_is_a_short_text(key: str) -> None:
+    """An id that no ledger could keep is refused at once."""
+    with pytest.raises(ValueError, match="1 to 256 characters"):
+        Signal(key=key)
+    with pytest.raises(TypeError, match="takes a str"):
+        Signal(key=cast("str", 7))
+    assert Signal[int](key="x" * 256).key == "x" * 256

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.core.errors import BadToken
-from flowstone.core.token import derive_token, gate_id, read_token
+from flowstone.core.token import callback_url, derive_token, gate_id, read_token
 
 KEYS = {"new": b"a secret of some length", "old": b"another secret of some length"}
 GATE = gate_id("r1", 3, 0)
@@ -73,3 +73,10 @@ def test_no_text_is_taken_for_a_token(text: str, place: int) -> None:
         if token != TOKEN:
             with pytest.raises(BadToken):
                 read_token(token, KEYS)
+
+
+def test_a_callback_url_is_the_token_below_a_path() -> None:
+    """The endpoint's address, its path, and the token as it is."""
+    assert callback_url("https://a.example", TOKEN) == (
+        f"https://a.example/hooks/flowstone/signal/{TOKEN}"
+    )

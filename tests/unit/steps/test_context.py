@@ -10,8 +10,11 @@ import pytest
 
 from flowstone.core.asset import asset
 from flowstone.core.errors import ConfigurationError, NotSupported
+from flowstone.core.policy import Retry
+from flowstone.core.token import derive_token, gate_id
 from flowstone.steps.context import Context
-from tests.unit.steps.bench import Make
+from flowstone.steps.toolbox import Callbacks
+from tests.unit.steps.bench import KEYS, Make
 
 
 def test_a_context_can_be_made_for_a_test() -> None:
@@ -100,11 +103,45 @@ def test_a_token_needs_a_key(bench: Make) -> None:
     assert "set FLOWSTONE_SIGNING_KEYS" in error.error
 
 
+def test_a_callback_url_needs_an_endpoint(bench: Make) -> None:
+    """Where nothing says where the endpoint is, the asset is told which setting."""
+
+    @asset
+    def starts(ctx: Context) -> str:
+        return ctx.callback_url
+
+    shop = bench(starts)
+    shop.begin("starts")
+    error = shop.error("starts", shop.run("starts"))
+
+    assert error.error_type == ConfigurationError.__name__
+    assert "set FLOWSTONE_CALLBACK_URL" in error.error
+
+
+def test_a_callback_url_is_the_same_on_every_attempt(bench: Make) -> None:
+    """It names the endpoint and the token, whichever attempt asks."""
+    seen: list[str] = []
+
+    @asset(retry=Retry(attempts=2))
+    def starts(ctx: Context) -> str:
+        seen.append(ctx.callback_url)
+        raise ValueError(ctx.token)
+
+    shop = bench(starts)
+    shop.toolbox.callbacks = Callbacks(url="https://hooks.example.com/in")
+    shop.begin("starts")
+    shop.run("starts")
+    shop.run(shop.cell("starts", attempt=2))
+
+    token = derive_token(gate_id("r1", 0, 0), KEYS)
+    url = f"https://hooks.example.com/in/hooks/flowstone/signal/{token}"
+    assert seen == [url, url]
+
+
 def test_what_is_not_built_yet_is_refused() -> None:
-    """A callback's URL and limits say that they are not there."""
+    """Limits say that they are not there."""
     ctx = Context(asset="report")
 
-    with pytest.raises(NotSupported, match=r"ctx.callback_url is not supported yet"):
-        _ = ctx.callback_url
+    assert ctx.callback_url == "http://localhost/hooks/flowstone/signal/test-token"
     with pytest.raises(NotSupported, match=r"ctx.limits is not supported yet"):
         _ = ctx.limits

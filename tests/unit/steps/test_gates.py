@@ -23,7 +23,7 @@ from flowstone.core.token import derive_token, gate_id
 from flowstone.steps.context import Context
 from tests.harness import eventually
 from tests.unit.steps.bench import KEYS, Make
-from tests.unit.steps.waiting import answer, gated, plain, raw, waiting
+from tests.unit.steps.waiting import answer, gated, keyed, plain, raw, waiting
 
 HOUR = timedelta(hours=1)
 GATE = gate_id("r1", 0, 0)
@@ -144,19 +144,43 @@ def test_a_held_asset_is_not_called_again(bench: Make) -> None:
     assert shop.attempts("plain") == ["held"]
 
 
-def test_what_is_not_built_yet_is_refused(bench: Make) -> None:
-    """A wait that nobody could end as asked is a failure, and is not tried again."""
+def test_a_gate_has_the_id_of_the_world(bench: Make) -> None:
+    """The outside world's own id is in the gate's row, to be answered by."""
+    shop = bench(keyed)
+    shop.begin("keyed")
+    shop.run("keyed")
+    decided = shop.toolbox.ledger.gates.answer_outside("shop/keyed", "task", "5", "ada")
+    shop.settle("keyed")
 
-    @asset
-    def odd() -> Signal[int]:
-        return Signal(key="ecs-task")
+    assert decided is not None
+    assert (decided.id, decided.outside) == (GATE, "task")
+    assert shop.value("keyed") == 5
 
-    shop = bench(odd)
-    shop.begin("odd")
-    replies = shop.run("odd")
+
+def test_an_id_of_the_world_is_one_gates(bench: Make) -> None:
+    """A second wait with the same id is a failure, and is not tried again."""
+    shop = bench(keyed)
+    shop.begin("keyed", verb="backfill", keys=["1", "2"])
+    shop.run("keyed@0")
+    replies = shop.run("keyed@1")
 
     assert replies == [Raised(retryable=False)]
-    assert "Signal(key=...)" in shop.error("odd", replies).error
+    assert "waits with Signal(key='task')" in shop.error("keyed", replies).error
+    assert shop.run("keyed@0")[0].kind == "held"
+
+
+def test_an_answer_by_the_id_of_the_world_may_come_first(bench: Make) -> None:
+    """It is kept until a gate opens with that id, and is its value."""
+    shop = bench(keyed)
+    shop.begin("keyed")
+    kept = shop.toolbox.ledger.gates.answer_outside("shop/keyed", "task", "5", "ada")
+    [reply] = shop.run("keyed")
+    shop.settle("keyed")
+
+    assert kept is None
+    assert isinstance(reply, Held)
+    assert reply.answered
+    assert shop.value("keyed") == 5
 
 
 # --- settling -----------------------------------------------------------------------

@@ -9,7 +9,7 @@ from flowstone.core.outcome import Signal
 from flowstone.core.token import gate_id
 from tests.unit.steps.bench import Bench, Make
 
-__all__ = ["answer", "gate", "gated", "plain", "raw", "waiting"]
+__all__ = ["answer", "gate", "gated", "keyed", "plain", "raw", "waiting"]
 
 HOUR = timedelta(hours=1)
 
@@ -32,6 +32,12 @@ def gated() -> Asset[..., Signal[int]]:
 @asset
 def raw() -> int:
     return 10
+
+
+@asset
+def keyed() -> Signal[int]:
+    """Wait for what the world calls by its own id."""
+    return Signal(key="task")
 
 
 def waiting(bench: Make, *assets: Asset[..., object]) -> Bench:

@@ -16,13 +16,14 @@ from typing import Any
 from flowstone.core.errors import ConfigurationError
 from flowstone.core.policy import Packs
 from flowstone.core.text import MASK, closest, masked
+from flowstone.settings.reading import number, one_of, read_duration, web_address
+from flowstone.settings.secrets import Secrets, read_secrets
 
-__all__ = ["PREFIX", "Secrets", "Setting", "Settings", "read_duration"]
+__all__ = ["PREFIX", "Setting", "Settings"]
 
 PREFIX = "FLOWSTONE_"
 """What the name of every variable begins with."""
 
-_SHORTEST_KEY = 16
 _OF_TESTS = {
     "FLOWSTONE_CRASH_AT",
     "FLOWSTONE_DEMO_COUNTS",
@@ -30,29 +31,6 @@ _OF_TESTS = {
     "FLOWSTONE_TEST_DSN",
 }
 """Variables that are nobody's settings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """Keys that sign the tokens of gates, by id; the first one signs, all are known.
-
-    Its representation shows ids only.
-    """
-
-    signing_keys: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-
-    @staticmethod
-    def from_env(environ: Mapping[str, str] | None = None) -> Secrets:
-        """Read `FLOWSTONE_SIGNING_KEYS`: `id:secret`, several separated by commas.
-
-        Raises:
-            ConfigurationError: an entry is not of that form, or a secret is short.
-        """
-        env = os.environ if environ is None else environ
-        return _secrets(env.get("FLOWSTONE_SIGNING_KEYS", ""))
-
-    def __repr__(self) -> str:
-        return f"Secrets({', '.join(self.signing_keys) or 'none'})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,72 +64,6 @@ class _How:
     show: Callable[[Any], str] = str
 
 
-# --- reading ------------------------------------------------------------------------
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"use {', '.join(words[:-1])} or {words[-1]}")  # noqa: EM102
-        return text
-
-    return read
-
-
-def _number(least: int, most: int, example: str) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise ValueError(f"use {example}, from {least} to {most}")  # noqa: EM102
-        return int(text)
-
-    return read
-
-
-def read_duration(text: str) -> timedelta:
-    """Read a time: seconds, an ISO 8601 duration, or hours, minutes and seconds.
-
-    Raises:
-        ValueError: it is none, or not above 0.
-    """
-    try:
-        found = _read_time(text)
-    except (ValueError, OverflowError):
-        found = timedelta(0)
-    if found <= timedelta(0):
-        raise ValueError("use seconds, PT30S or 0:00:30, above 0")
-    return found
-
-
-def _read_time(text: str) -> timedelta:
-    if text.replace(".", "", 1).isdecimal():
-        return timedelta(seconds=float(text))
-    # The other forms are rare, and their library is heavy.
-    from pydantic import TypeAdapter  # noqa: PLC0415
-
-    return TypeAdapter(timedelta).validate_python(text)
-
-
-def _secrets(text: str) -> Secrets:
-    keys: dict[str, bytes] = {}
-    problems: list[str] = []
-    for place, entry in enumerate(filter(None, text.split(",")), start=1):
-        name, found, secret = entry.strip().partition(":")
-        if not found or not name.isalnum():
-            problems.append(
-                f"Entry {place} of FLOWSTONE_SIGNING_KEYS is not `id:secret`."
-            )
-        elif len(secret) < _SHORTEST_KEY:
-            problems.append(
-                f"Key {name!r} of FLOWSTONE_SIGNING_KEYS is shorter than "
-                f"{_SHORTEST_KEY} characters."
-            )
-        else:
-            keys[name] = secret.encode()
-    if problems:
-        raise ConfigurationError(problems=problems)
-    return Secrets(keys)
-
-
 def _ids(secrets: Secrets) -> str:
     return ", ".join(f"{name}:{MASK}" for name in secrets.signing_keys)
 
@@ -181,6 +93,13 @@ class Settings:
     worker_deployment: str | None = None
     worker_build: str | None = None
     app: str | None = None
+    callback_url: str | None = None
+    callback_max_bytes: int = 1_048_576
+    callback_kept: timedelta = timedelta(days=30)
+    serve_rate: int = 600
+    serve_proxies: int = 0
+    serve_signature: str | None = None
+    serve_secret: str | None = field(default=None, repr=False)
 
     @staticmethod
     def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -253,24 +172,24 @@ _ALL: Mapping[str, _How] = {
         "FLOWSTONE_SIGNING_KEYS",
         "keys that sign the tokens of gates",
         secret=True,
-        read=_secrets,
+        read=read_secrets,
         show=_ids,
     ),
     "actor": _How("FLOWSTONE_ACTOR", "who asks, for the audit log"),
     "packs": _How(
         "FLOWSTONE_PACKS",
         "how assets share a step",
-        read=_one_of("auto", "off", "whole"),
+        read=one_of("auto", "off", "whole"),
     ),
     "budget": _How(
         "FLOWSTONE_PACK_BUDGET_MS",
         "how long a pack goes on starting assets, in milliseconds",
-        read=_number(0, 3_600_000, "milliseconds"),
+        read=number(0, 3_600_000, "milliseconds"),
     ),
     "resource_attempts": _How(
         "FLOWSTONE_RESOURCE_ATTEMPTS",
         "how many attempts may end because a resource does not open",
-        read=_number(1, 10_000, "a number"),
+        read=number(1, 10_000, "a number"),
     ),
     "resource_timeout": _How(
         "FLOWSTONE_RESOURCE_TIMEOUT",
@@ -279,7 +198,7 @@ _ALL: Mapping[str, _How] = {
         show=_seconds,
     ),
     "worker_slots": _How(
-        "FLOWSTONE_WORKER_SLOTS", "packs at once", read=_number(1, 1000, "a number")
+        "FLOWSTONE_WORKER_SLOTS", "packs at once", read=number(1, 1000, "a number")
     ),
     "worker_drain": _How(
         "FLOWSTONE_WORKER_DRAIN",
@@ -296,7 +215,7 @@ _ALL: Mapping[str, _How] = {
     "worker_health_port": _How(
         "FLOWSTONE_WORKER_HEALTH_PORT",
         "where /healthz and /readyz are answered",
-        read=_number(0, 65_535, "a port"),
+        read=number(0, 65_535, "a port"),
     ),
     "worker_deployment": _How(
         "TEMPORAL_DEPLOYMENT_NAME", "the worker's deployment; by default of its app"
@@ -305,6 +224,43 @@ _ALL: Mapping[str, _How] = {
         "TEMPORAL_WORKER_BUILD_ID", "the worker's version; without one it has none"
     ),
     "app": _How("FLOWSTONE_APP", "the app, where the line does not say it"),
+    "callback_url": _How(
+        "FLOWSTONE_CALLBACK_URL",
+        "where the world reaches the callback endpoint",
+        read=web_address,
+    ),
+    "callback_max_bytes": _How(
+        "FLOWSTONE_CALLBACK_MAX_BYTES",
+        "how large an answer may be, in bytes",
+        read=number(1, 67_108_864, "bytes"),
+    ),
+    "callback_kept": _How(
+        "FLOWSTONE_CALLBACK_KEPT",
+        "how long the log of deliveries is kept",
+        read=read_duration,
+        show=_seconds,
+    ),
+    "serve_rate": _How(
+        "FLOWSTONE_SERVE_RATE",
+        "how many requests a minute the endpoint takes from one source",
+        read=number(1, 10_000_000, "a number"),
+    ),
+    "serve_proxies": _How(
+        "FLOWSTONE_SERVE_PROXIES",
+        "how many proxies of yours stand before the endpoint",
+        read=number(0, 10, "a number"),
+    ),
+    "serve_signature": _How(
+        "FLOWSTONE_SERVE_SIGNATURE",
+        "whose signature each delivery must bear",
+        read=one_of("github", "stripe"),
+    ),
+    "serve_secret": _How(
+        "FLOWSTONE_SERVE_SECRET",
+        "the secret of that signature",
+        secret=True,
+        show=lambda _: MASK,
+    ),
     "s3_endpoint": _How("FLOWSTONE_S3_ENDPOINT", "an S3 that is not that of AWS"),
     "s3_region": _How("FLOWSTONE_S3_REGION", "as AWS names it"),
     "s3_bucket": _How("FLOWSTONE_S3_BUCKET", "where a manager names none"),
