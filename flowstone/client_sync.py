@@ -597,9 +597,13 @@ class SyncGates:
         self._portal = portal
         self._gates = gates
 
-    def list(self) -> Sequence[Gate]:
-        """Give the gates that wait, the oldest first."""
-        return self._portal.call(self._gates.list())
+    def list(self, *, limit: int = 1000) -> Sequence[Gate]:
+        """Give the gates that wait, the oldest first.
+
+        Args:
+            limit: how many at most.
+        """
+        return self._portal.call(self._gates.list(limit=limit))
 
     def signal(
         self,

@@ -25,10 +25,14 @@ class Gates:
         self._actor = actor
         self._inbox = Inbox(toolbox)
 
-    async def list(self) -> Sequence[Gate]:
-        """Give the gates that wait, the oldest first."""
+    async def list(self, *, limit: int = 1000) -> Sequence[Gate]:
+        """Give the gates that wait, the oldest first.
+
+        Args:
+            limit: how many at most.
+        """
         gates = self._toolbox.ledger.gates
-        return await asyncio.to_thread(gates.waiting, self._toolbox.name)
+        return await asyncio.to_thread(gates.waiting, self._toolbox.name, limit)
 
     async def signal(
         self,

@@ -42,7 +42,6 @@ FREEZES: Mapping[str, Mapping[str, str]] = {
     "before-open": freeze_at("open.before").environment,
     "inside-user-code": {"CRASHY_FREEZE_IN": "second"},
     "before-commit": freeze_at("commit.before").environment,
-    "known-before-open": freeze_at("open.before").environment,
     "known-before-commit": freeze_at("commit.before").environment,
 }
 _AT_ONCE = 5
@@ -262,8 +261,7 @@ def test_what_is_known_was_begun_with_its_plan(
     disturbed: dict[str, Seen], scene: str
 ) -> None:
     """The scenes of known durations disturb the step that plans; the others do not."""
-    early = "before-open" in scene
-    assert bool(disturbed[scene].along) == ("-known-" in scene and not early)
+    assert bool(disturbed[scene].along) == ("-known-" in scene)
 
 
 def test_what_a_thawed_worker_had_made_is_discarded(
