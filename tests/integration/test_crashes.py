@@ -42,6 +42,7 @@ FREEZES: Mapping[str, Mapping[str, str]] = {
     "before-open": freeze_at("open.before").environment,
     "inside-user-code": {"CRASHY_FREEZE_IN": "second"},
     "before-commit": freeze_at("commit.before").environment,
+    "known-before-open": freeze_at("open.before").environment,
     "known-before-commit": freeze_at("commit.before").environment,
 }
 _AT_ONCE = 5
