@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from flowstone.app import Flowstone
 from flowstone.client import Client
 from flowstone.console.callbacks import Callbacks, nothing_here
+from flowstone.console.decisions import Authenticator, Decisions, bearer
 from flowstone.console.options import Options
 from flowstone.core.token import CALLBACKS
 from flowstone.settings import Settings
@@ -23,13 +24,20 @@ __all__ = ["application"]
 _SECONDS = 10.0
 
 
-def application(app: Flowstone | Client, options: Options | None = None) -> Starlette:
+def application(
+    app: Flowstone | Client,
+    options: Options | None = None,
+    *,
+    authenticator: Authenticator | None = None,
+) -> Starlette:
     """Give the endpoint of an app.
 
     Args:
         app: the app, which is connected when it starts, or is asked for the first
             time; or its client, which stays whoever's it is.
         options: how those who ask are treated; by default as the settings say.
+        authenticator: says who decides; by default by the tokens of the options.
+            Without either, no decisions are taken here.
 
     Raises:
         ConfigurationError: a setting cannot be.
@@ -37,20 +45,33 @@ def application(app: Flowstone | Client, options: Options | None = None) -> Star
     told = options or Options.from_settings(Settings.from_env())
     stone = _Stone(app)
     return Starlette(
-        routes=_routes(stone, told),
+        routes=[*_routes(stone, told), *_decisions(stone, told, authenticator)],
         lifespan=stone.lifespan,
         exception_handlers={404: _nothing, 405: _another_method, 500: _broken},
     )
 
 
 def _routes(stone: _Stone, options: Options) -> list[BaseRoute]:
-    """Give what is answered, and by whom; what comes next has its place here."""
+    """Give what is answered, and by whom."""
     callbacks = Callbacks(stone.reach, options)
     probes = _Probes(stone)
     return [
         Route(f"{CALLBACKS}/{{token}}", callbacks.take, methods=["POST"]),
         Route("/health/live", probes.live, methods=["GET"]),
         Route("/health/ready", probes.ready, methods=["GET"]),
+    ]
+
+
+def _decisions(
+    stone: _Stone, options: Options, authenticator: Authenticator | None
+) -> list[BaseRoute]:
+    known = authenticator or (bearer(options.actors) if options.actors else None)
+    if known is None:
+        return []
+    decisions = Decisions(stone.reach, options, known)
+    return [
+        Route("/approvals", decisions.list, methods=["GET"]),
+        Route("/approvals/{id}/{word}", decisions.decide, methods=["POST"]),
     ]
 
 

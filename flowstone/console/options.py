@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flowstone.core.errors import ConfigurationError
@@ -21,6 +22,7 @@ class Options:
         signature: whose signature a delivery must bear, `github` or `stripe`; empty
             for none.
         secret: the secret of that signature.
+        actors: the tokens of those who may decide, by their names.
     """
 
     max_bytes: int = 1_048_576
@@ -28,6 +30,7 @@ class Options:
     proxies: int = 0
     signature: str = ""
     secret: str = field(default="", repr=False)
+    actors: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def __post_init__(self) -> None:
         if bool(self.signature) != bool(self.secret):
@@ -51,4 +54,5 @@ class Options:
             proxies=settings.serve_proxies,
             signature=settings.serve_signature or "",
             secret=settings.serve_secret or "",
+            actors=settings.serve_actors,
         )

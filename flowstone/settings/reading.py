@@ -6,7 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-__all__ = ["number", "one_of", "read_duration", "web_address"]
+__all__ = ["number", "one_of", "read_actors", "read_duration", "web_address"]
+
+_SHORTEST = 16
+"""How many characters a token has at least that somebody is known by."""
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -66,3 +69,18 @@ def _read_time(text: str) -> timedelta:
     from pydantic import TypeAdapter  # noqa: PLC0415
 
     return TypeAdapter(timedelta).validate_python(text)
+
+
+def read_actors(text: str) -> dict[str, str]:
+    """Read `name:token` pairs, with commas between them."""
+    found: dict[str, str] = {}
+    for number, pair in enumerate(text.split(","), 1):
+        actor, colon, token = (part.strip() for part in pair.partition(":"))
+        if not actor or not colon or len(token) < _SHORTEST or actor in found:
+            message = (
+                f"use name:token pairs with commas between them, each name once, each "
+                f"token of at least {_SHORTEST} characters; pair {number} is none"
+            )
+            raise ValueError(message)
+        found[actor] = token
+    return found

@@ -11,12 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from getpass import getuser
-from typing import Any
+from typing import Any, cast
 
 from flowstone.core.errors import ConfigurationError
 from flowstone.core.policy import Packs
 from flowstone.core.text import MASK, closest, masked
-from flowstone.settings.reading import number, one_of, read_duration, web_address
+from flowstone.settings.reading import (
+    number,
+    one_of,
+    read_actors,
+    read_duration,
+    web_address,
+)
 from flowstone.settings.secrets import Secrets, read_secrets
 
 __all__ = ["PREFIX", "Setting", "Settings"]
@@ -100,6 +106,7 @@ class Settings:
     serve_proxies: int = 0
     serve_signature: str | None = None
     serve_secret: str | None = field(default=None, repr=False)
+    serve_actors: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @staticmethod
     def from_env(environ: Mapping[str, str] | None = None) -> Settings:
@@ -260,6 +267,13 @@ _ALL: Mapping[str, _How] = {
         "the secret of that signature",
         secret=True,
         show=lambda _: MASK,
+    ),
+    "serve_actors": _How(
+        "FLOWSTONE_SERVE_ACTORS",
+        "who may decide at the endpoint, each with a token: ada:token,bob:token",
+        read=read_actors,
+        secret=True,
+        show=lambda found: ", ".join(cast("Mapping[str, str]", found)) or "nobody",
     ),
     "s3_endpoint": _How("FLOWSTONE_S3_ENDPOINT", "an S3 that is not that of AWS"),
     "s3_region": _How("FLOWSTONE_S3_REGION", "as AWS names it"),

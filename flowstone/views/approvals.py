@@ -77,6 +77,13 @@ class Approvals:
         self._actor = actor
         self._rows = toolbox.ledger.approvals
 
+    def on_behalf_of(self, actor: str) -> Approvals:
+        """Give the same, for whom an endpoint's authenticator has named.
+
+        For endpoints: whoever decides in code is the client's own actor.
+        """
+        return Approvals(self._toolbox, self._bell, actor)
+
     async def list(
         self, *, asset: AnyAsset | str | None = None, limit: int = 1000
     ) -> list[ApprovalEntry]:
