@@ -583,6 +583,7 @@ class SyncApprovals:
             UnknownGate: there is none of this id.
             AlreadyDecided: somebody has decided; the error names the winner.
             RunClosed: its run has ended.
+            Refused: nobody is named.
         """
         return self._portal.call(self._approvals.escalate(id, to=to))
 

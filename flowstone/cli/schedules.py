@@ -14,7 +14,7 @@ from flowstone.cli.loading import load
 from flowstone.cli.outcomes import conclude, started_data
 from flowstone.cli.parameters import App, AsJson, Local, NoWait, check_waits
 from flowstone.cli.session import ask
-from flowstone.cli.show import cell, emit, say, table, when
+from flowstone.cli.show import cell, done, emit, say, table, when
 from flowstone.core.errors import UnknownSchedule
 from flowstone.core.partition import PartitionKey
 
@@ -107,7 +107,7 @@ def pause_schedule(
 ) -> None:
     """Have a schedule not fire until it is resumed."""
     ask(load(app), None, lambda stone: stone.schedules.pause(name, reason))
-    _done(name, "paused", as_json=as_json)
+    done(name, "paused", as_json=as_json)
 
 
 def resume_schedule(
@@ -115,7 +115,7 @@ def resume_schedule(
 ) -> None:
     """Have a schedule fire again."""
     ask(load(app), None, lambda stone: stone.schedules.resume(name, reason))
-    _done(name, "resumed", as_json=as_json)
+    done(name, "resumed", as_json=as_json)
 
 
 def trigger_schedule(
@@ -173,13 +173,6 @@ def backfill_schedule(
     say(f"{name}: {len(fires)} fires")
     for fire in fires:
         say(when(fire))
-
-
-def _done(name: str, word: str, *, as_json: bool) -> None:
-    if as_json:
-        emit({"name": name, "state": word})
-    else:
-        say(f"{name}: {word}")
 
 
 def _zone(app: Flowstone, name: str) -> ZoneInfo:

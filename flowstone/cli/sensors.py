@@ -11,7 +11,7 @@ from flowstone.cli.ending import FAILED
 from flowstone.cli.loading import load
 from flowstone.cli.parameters import App, AsJson, Local
 from flowstone.cli.session import ask
-from flowstone.cli.show import emit, say, table
+from flowstone.cli.show import done, emit, say, table
 
 if TYPE_CHECKING:
     from flowstone.client import Client
@@ -131,7 +131,7 @@ def pause_sensor(
 ) -> None:
     """Have a sensor not look until it is resumed."""
     ask(load(app), None, lambda stone: stone.sensors.pause(name, reason))
-    _done(name, "paused", as_json=as_json)
+    done(name, "paused", as_json=as_json)
 
 
 def resume_sensor(
@@ -139,14 +139,7 @@ def resume_sensor(
 ) -> None:
     """Have a sensor look again."""
     ask(load(app), None, lambda stone: stone.sensors.resume(name, reason))
-    _done(name, "resumed", as_json=as_json)
-
-
-def _done(name: str, word: str, *, as_json: bool) -> None:
-    if as_json:
-        emit({"name": name, "state": word})
-    else:
-        say(f"{name}: {word}")
+    done(name, "resumed", as_json=as_json)
 
 
 def _state(status: SensorStatus) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import typer
 
-__all__ = ["cell", "emit", "say", "seconds", "table", "when"]
+__all__ = ["cell", "done", "emit", "say", "seconds", "table", "when"]
 
 
 def emit(data: object) -> None:
@@ -76,3 +76,11 @@ def _text(value: object) -> str:
 
 def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def done(name: str, word: str, *, as_json: bool) -> None:
+    """Say how something stands now, after what was done to it."""
+    if as_json:
+        emit({"name": name, "state": word})
+    else:
+        say(f"{name}: {word}")

@@ -13,7 +13,8 @@ from starlette.routing import BaseRoute, Route
 
 from flowstone.app import Flowstone
 from flowstone.client import Client
-from flowstone.console.callbacks import Callbacks, nothing_here
+from flowstone.console.admission import Admission, nothing_here
+from flowstone.console.callbacks import Callbacks
 from flowstone.console.decisions import Authenticator, Decisions, bearer
 from flowstone.console.options import Options
 from flowstone.core.token import CALLBACKS
@@ -45,34 +46,32 @@ def application(
     told = options or Options.from_settings(Settings.from_env())
     stone = _Stone(app)
     return Starlette(
-        routes=[*_routes(stone, told), *_decisions(stone, told, authenticator)],
+        routes=_routes(stone, told, authenticator),
         lifespan=stone.lifespan,
         exception_handlers={404: _nothing, 405: _another_method, 500: _broken},
     )
 
 
-def _routes(stone: _Stone, options: Options) -> list[BaseRoute]:
+def _routes(
+    stone: _Stone, options: Options, authenticator: Authenticator | None
+) -> list[BaseRoute]:
     """Give what is answered, and by whom."""
-    callbacks = Callbacks(stone.reach, options)
+    admission = Admission(options)
+    callbacks = Callbacks(stone.reach, options, admission)
     probes = _Probes(stone)
-    return [
+    routes: list[BaseRoute] = [
         Route(f"{CALLBACKS}/{{token}}", callbacks.take, methods=["POST"]),
         Route("/health/live", probes.live, methods=["GET"]),
         Route("/health/ready", probes.ready, methods=["GET"]),
     ]
-
-
-def _decisions(
-    stone: _Stone, options: Options, authenticator: Authenticator | None
-) -> list[BaseRoute]:
     known = authenticator or (bearer(options.actors) if options.actors else None)
-    if known is None:
-        return []
-    decisions = Decisions(stone.reach, options, known)
-    return [
-        Route("/approvals", decisions.list, methods=["GET"]),
-        Route("/approvals/{id}/{word}", decisions.decide, methods=["POST"]),
-    ]
+    if known is not None:
+        decisions = Decisions(stone.reach, admission, known)
+        routes += [
+            Route("/approvals", decisions.list, methods=["GET"]),
+            Route("/approvals/{id}/{word}", decisions.decide, methods=["POST"]),
+        ]
+    return routes
 
 
 class _Stone:

@@ -7,27 +7,26 @@ of what they sent is kept.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from flowstone.client import Client
-from flowstone.console.bodies import TooLarge, TooSlow, drop_body, read_body
-from flowstone.console.limiting import Limiter
+from flowstone.console.admission import Admission, nothing_here
+from flowstone.console.bodies import drop_body
 from flowstone.console.options import Options
 from flowstone.console.signatures import is_signed
-from flowstone.console.sources import kept_headers, limited_as, source_of
+from flowstone.console.sources import kept_headers
 from flowstone.core.errors import BadToken
 from flowstone.ledger.deliveries import Delivery
 
-__all__ = ["Callbacks", "Reach", "nothing_here"]
+__all__ = ["Callbacks", "Reach"]
 
 Reach = Callable[[], Awaitable[Client]]
 """Gives the client; opens it where nobody has yet."""
 
 _LOG = logging.getLogger("flowstone.console")
-_JSON = "application/json"
 _REASONS = {
     "answered": "the answer was taken",
     "repeated": "the same answer was taken before",
@@ -38,59 +37,30 @@ _REASONS = {
 }
 
 
-def nothing_here() -> Response:
-    """Say that there is nothing, whatever the reason."""
-    return JSONResponse({"error": "not found"}, 404)
-
-
 class Callbacks:
     """Takes answers.
 
     Args:
         reach: gives the client.
         options: how those who ask are treated.
+        admission: who is let in.
     """
 
-    def __init__(self, reach: Reach, options: Options) -> None:
+    def __init__(self, reach: Reach, options: Options, admission: Admission) -> None:
         self._reach = reach
         self._options = options
-        self._limiter = Limiter(options.rate)
+        self._admission = admission
 
     async def take(self, request: Request) -> Response:
         """Take one answer."""
-        peer = request.client.host if request.client else ""
-        forwarded = request.headers.getlist("x-forwarded-for")
-        source = source_of(peer, forwarded, self._options.proxies)
-        refused = self._refusal(request, source)
-        if refused is not None:
+        many = self._admission.too_many(request)
+        if many is not None:
             await drop_body(request)
-            return refused
-        try:
-            body = await read_body(request, self._options.max_bytes)
-        except TooLarge:
-            await drop_body(request)
-            return self._too_large()
-        except TooSlow:
-            return _refused(408, "the answer did not come in time")
-        except ClientDisconnect:
-            return Response(status_code=400)
-        return await self._receive(request, source, body)
-
-    def _refusal(self, request: Request, source: str) -> Response | None:
-        """Refuse what need not be read, by nothing that a token has to do with."""
-        wait = self._limiter.take(limited_as(source))
-        if wait:
-            headers = {"Retry-After": str(wait)}
-            return _refused(429, "too many requests from this source", headers)
-        kind = request.headers.get("content-type", "").partition(";")[0]
-        coded = request.headers.get("content-encoding", "identity").strip().lower()
-        if kind.strip().lower() != _JSON or coded != "identity":
-            said = f"an answer is {_JSON}, and not compressed"
-            return _refused(415, said, {"Accept": _JSON})
-        size = request.headers.get("content-length", "0")
-        if size.isdecimal() and int(size) > self._options.max_bytes:
-            return self._too_large()
-        return None
+            return many
+        body = await self._admission.body(request, "an answer")
+        if isinstance(body, Response):
+            return body
+        return await self._receive(request, self._admission.source(request), body)
 
     async def _receive(self, request: Request, source: str, body: bytes) -> Response:
         options = self._options
@@ -112,10 +82,6 @@ class Callbacks:
             return nothing_here()
         return _told(delivery)
 
-    def _too_large(self) -> Response:
-        most = self._options.max_bytes
-        return _refused(413, f"an answer has at most {most} bytes")
-
 
 def _told(delivery: Delivery) -> Response:
     """Say what became of a delivery, and nothing of what others did."""
@@ -123,9 +89,3 @@ def _told(delivery: Delivery) -> Response:
     facts = {"delivery": delivery.id, "outcome": delivery.outcome}
     word = "message" if delivery.status < 400 else "error"
     return JSONResponse({**facts, word: said}, delivery.status)
-
-
-def _refused(
-    status: int, said: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    return JSONResponse({"error": said}, status, headers=dict(headers or {}))

@@ -8,14 +8,12 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import cast
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from flowstone.console.bodies import TooLarge, TooSlow, drop_body, read_body
-from flowstone.console.callbacks import Reach, nothing_here
-from flowstone.console.limiting import Limiter
-from flowstone.console.options import Options
-from flowstone.console.sources import limited_as, source_of
+from flowstone.console.admission import Admission, nothing_here, refused
+from flowstone.console.bodies import drop_body
+from flowstone.console.callbacks import Reach
 from flowstone.core.errors import (
     AlreadyDecided,
     CodecError,
@@ -76,80 +74,50 @@ class Decisions:
 
     Args:
         reach: gives the client.
-        options: how those who ask are treated.
+        admission: who is let in.
         authenticate: says who asks.
     """
 
     def __init__(
-        self, reach: Reach, options: Options, authenticate: Authenticator
+        self, reach: Reach, admission: Admission, authenticate: Authenticator
     ) -> None:
         self._reach = reach
-        self._options = options
+        self._admission = admission
         self._authenticate = authenticate
-        self._limiter = Limiter(options.rate)
 
     async def list(self, request: Request) -> Response:
         """Give what waits for a decision."""
-        refused, actor = self._admitted(request)
-        if refused is not None:
-            return refused
+        actor = self._admitted(request)
+        if isinstance(actor, Response):
+            return actor
         approvals = await self._of(actor)
         return JSONResponse([_shown(entry) for entry in await approvals.list()])
 
     async def decide(self, request: Request) -> Response:
         """Take one decision."""
-        refused, actor = self._admitted(request)
-        word = request.path_params["word"]
-        if refused is None and word not in _WORDS:
-            refused = nothing_here()
-        if refused is not None:
+        actor, word = self._admitted(request), request.path_params["word"]
+        if isinstance(actor, Response) or word not in _WORDS:
             await drop_body(request)
-            return refused
+            return actor if isinstance(actor, Response) else nothing_here()
+        body = await self._admission.body(request, "a decision")
+        if isinstance(body, Response):
+            return body
         try:
-            said = await self._read(request, _WORDS[word])
-        except TooLarge:
-            await drop_body(request)
-            return _error(
-                413, f"a decision has at most {self._options.max_bytes} bytes"
-            )
-        except TooSlow:
-            return _error(408, "the decision did not come in time")
-        except ClientDisconnect:
-            return Response(status_code=400)
+            said = _read(body, _WORDS[word])
         except ValueError as error:
-            return _error(400, str(error))
+            return refused(400, str(error))
         return await self._decided(word, request.path_params["id"], said, actor)
 
-    def _admitted(self, request: Request) -> tuple[Response | None, str]:
-        peer = request.client.host if request.client else ""
-        forwarded = request.headers.getlist("x-forwarded-for")
-        source = source_of(peer, forwarded, self._options.proxies)
-        wait = self._limiter.take(limited_as(source))
-        if wait:
-            headers = {"Retry-After": str(wait)}
-            return _error(429, "too many requests from this source", headers), ""
-        actor = self._authenticate(request)
-        if not actor:
-            headers = {"WWW-Authenticate": "Bearer"}
-            return _error(401, "show who you are", headers), ""
-        return None, actor
+    def _admitted(self, request: Request) -> str | Response:
+        """Give who asks, or refuse."""
+        many = self._admission.too_many(request)
+        if many is not None:
+            return many
+        headers = {"WWW-Authenticate": "Bearer"}
+        return self._authenticate(request) or refused(401, "show who you are", headers)
 
     async def _of(self, actor: str) -> Approvals:
         return (await self._reach()).approvals.on_behalf_of(actor)
-
-    async def _read(
-        self, request: Request, words: Mapping[str, type]
-    ) -> dict[str, object]:
-        body = await read_body(request, self._options.max_bytes)
-        found = json.loads(body or b"{}")
-        if not isinstance(found, dict):
-            raise ValueError("a decision is a JSON object")  # noqa: TRY004
-        said = cast("dict[str, object]", found)
-        for word, value in said.items():
-            if word not in words or not isinstance(value, words[word]):
-                known = ", ".join(words) or "nothing"
-                raise ValueError(f"{word!r} is not what this takes; it takes {known}")  # noqa: EM102
-        return said
 
     async def _decided(
         self, word: str, id_: str, said: Mapping[str, object], actor: str
@@ -159,13 +127,29 @@ class Decisions:
         needed = {"to": ""} if word == "escalate" else {}
         try:
             return JSONResponse(_shown(await verb(id_, **{**needed, **said})))
-        except ValueError as error:
-            return _error(422, str(error))
         except FlowstoneError as error:
             for kind, status in _STATUSES:
                 if isinstance(error, kind):
-                    return _error(status, error.message)
+                    return refused(status, error.message)
             raise
+
+
+def _read(body: bytes, words: Mapping[str, type]) -> dict[str, object]:
+    """Read what is said with a decision.
+
+    Raises:
+        ValueError: it is not what this decision takes.
+    """
+    found = json.loads(body or b"{}")
+    if not isinstance(found, dict):
+        raise ValueError("a decision is a JSON object")  # noqa: TRY004
+    said = cast("dict[str, object]", found)
+    for word, value in said.items():
+        if word not in words or value is None or not isinstance(value, words[word]):
+            known = ", ".join(words) or "nothing"
+            shown = json.dumps({word: value})
+            raise ValueError(f"{shown} is not what this takes; it takes {known}")  # noqa: EM102
+    return said
 
 
 def _shown(entry: ApprovalEntry) -> dict[str, object]:
@@ -184,9 +168,3 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in cast("list[object]", value)]
     return value
-
-
-def _error(
-    status: int, said: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    return JSONResponse({"error": said}, status, headers=dict(headers or {}))

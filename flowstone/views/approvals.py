@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flowstone.core.alarms import from_millis
+from flowstone.core.errors import Refused
 from flowstone.core.partition import PartitionKey
 from flowstone.core.pipeline import AnyAsset
 from flowstone.core.ref import Key
@@ -155,10 +156,12 @@ class Approvals:
             UnknownGate: there is none of this id.
             AlreadyDecided: somebody has decided; the error names the winner.
             RunClosed: its run has ended.
+            Refused: nobody is named.
         """
         if not to:
-            message = "approvals.escalate(to=...) takes the name of who is to decide"
-            raise ValueError(message)
+            raise Refused(
+                reason="approvals.escalate(to=...) takes the name of who is to decide."
+            )
         gate, told = await asyncio.to_thread(
             self._rows.escalate, self._toolbox.name, id, to, self._actor
         )

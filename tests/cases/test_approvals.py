@@ -30,6 +30,7 @@ from flowstone import (
     UpstreamFailed,
     asset,
 )
+from flowstone.core.errors import Refused
 from flowstone.views import ApprovalEntry, Approvals
 
 DAY = timedelta(days=1)
@@ -159,7 +160,7 @@ async def test_somebody_else_decides() -> None:
         assert first.deadline is not None
         assert first.deadline < second.deadline
         assert "by the board" in (await stone.status("quality")).reason
-        with pytest.raises(ValueError, match="takes the name"):
+        with pytest.raises(Refused, match="takes the name"):
             await stone.approvals.escalate(first.id, to="")
         await stone.approvals.approve(first.id)
         assert await run.result() == "published at 97"

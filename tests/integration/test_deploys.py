@@ -16,7 +16,10 @@ from temporalio.testing import TimeSkipper
 
 from flowstone import Client
 from flowstone.engines.temporal.connect import connect_client
+from flowstone.engines.temporal.moving import Moving
+from flowstone.engines.temporal.moving import version_of as named
 from flowstone.ledger.base import Gate
+from flowstone.opening import close_toolbox, shared_toolbox
 from tests.apps import deployed
 from tests.harness import WorkerProcess, query, upgrade
 
@@ -33,8 +36,8 @@ class Fleet:
     folder: Path
     workers: list[WorkerProcess] = field(default_factory=list[WorkerProcess])
 
-    def deploy(self, build: str, code: str) -> WorkerProcess:
-        """Start a worker of a version."""
+    def deploy(self, build: str, code: str, *, looks: str = "0.5") -> WorkerProcess:
+        """Start a worker of a version, which looks for others' runs that often."""
         worker = WorkerProcess(
             "tests.apps.deployed:app",
             self.folder,
@@ -44,7 +47,7 @@ class Fleet:
                 "DEPLOYED_TOKEN": str(self.folder / "token"),
                 "TEMPORAL_ADDRESS": self.address,
                 "FLOWSTONE_LEDGER_URL": self.url,
-                "FLOWSTONE_WORKER_SWEEP_SECONDS": "0.5",
+                "FLOWSTONE_WORKER_SWEEP_SECONDS": looks,
                 "TEMPORAL_WORKER_BUILD_ID": build,
             },
         )
@@ -157,3 +160,35 @@ async def test_a_version_that_is_not_current_wakes_nobody(fleet: Fleet) -> None:
         await stone.gates.signal((fleet.folder / "token").read_text(), 1)
         assert await run.result() == "1 by code 1, told by code 1"
         assert await version_of(temporal, row.workflow) == "one"
+
+
+async def test_a_run_is_rung_once_however_long_it_stays(fleet: Fleet) -> None:
+    """Whoever does not go at once, as it is at work, is not asked again and again."""
+    app = deployed.make_app(fleet.name, fleet.url)
+    temporal = await connect_client(fleet.address)
+    old = await asyncio.to_thread(lambda: fleet.deploy("one", "1"))
+    await fleet.make_current(temporal, "one")
+    async with app.connect(fleet.address) as stone:
+        await stone.materialize_all(deployed.told)
+        await gate_of(stone)
+    await asyncio.to_thread(old.end)
+    # It has said that it is there, and ends before it looks for anything.
+    new = await asyncio.to_thread(lambda: fleet.deploy("two", "2", looks="60"))
+    await fleet.make_current(temporal, "two")
+    await asyncio.to_thread(new.end)
+
+    toolbox = await asyncio.to_thread(shared_toolbox, app)
+    version = named(fleet.name, None, "two")
+    assert version is not None
+    moving = Moving(toolbox, temporal, version)
+    try:
+        first = await moving.wake()
+        while not (
+            bells := await asyncio.to_thread(toolbox.ledger.outbox.due, app.name)
+        ):
+            await asyncio.sleep(0.05)
+        again = await moving.wake()
+    finally:
+        await asyncio.to_thread(close_toolbox, toolbox)
+
+    assert (first, len(bells), again) == (1, 1, 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -26,8 +27,11 @@ __all__ = ["Moving", "deployed", "version_of"]
 _SPACING = timedelta(milliseconds=50)
 """How far apart bells are: a run that moves costs its plan to be read again."""
 
+_AGAIN = 600.0
+"""After how many seconds a run is rung again: Temporal may have been away."""
+
 _MOST = 1000
-"""How many runs are rung at once; the others have their turn when these have gone."""
+"""How many runs are rung at once; the others have their turn at the next look."""
 
 
 def version_of(
@@ -77,10 +81,15 @@ class Moving:
         self._toolbox = toolbox
         self._client = client
         self._version = version
+        self._rung: dict[str, float] = {}
 
     async def wake(self) -> int:
-        """Have them be rung; give how many."""
+        """Have them be rung, and again where that was in vain; give how many.
+
+        One that is at work hears of it when it comes to wait, and goes by itself.
+        """
         if not await self._is_current():
+            self._rung.clear()
             return 0
         older = await self._older()
         if not older:
@@ -88,10 +97,14 @@ class Moving:
         outbox, name = self._toolbox.ledger.outbox, self._toolbox.name
         live = await asyncio.to_thread(outbox.live, name)
         runs = {run.workflow: run.id for run in live}
-        whom = [(w, run) for w in older if (run := _owner(w, runs)) is not None]
-        return await asyncio.to_thread(
+        whom = [
+            (w, run) for w in older.values() if (run := _owner(w, runs)) is not None
+        ]
+        found = await asyncio.to_thread(
             lambda: outbox.wake(name, whom, spacing=_SPACING)
         )
+        self._rung.update(dict.fromkeys(older, time.monotonic()))
+        return found
 
     async def _is_current(self) -> bool:
         request = DescribeWorkerDeploymentRequest(
@@ -108,8 +121,12 @@ class Moving:
         routing = found.worker_deployment_info.routing_config
         return routing.current_deployment_version.build_id == self._version.build_id
 
-    async def _older(self) -> list[str]:
-        """Give the workflows of the app that are pinned to other versions."""
+    async def _older(self) -> dict[str, str]:
+        """Give workflows that are pinned to other versions, but those rung of late.
+
+        Returns:
+            Their ids, by the ids of their runs.
+        """
         name, build = self._version.deployment_name, self._version.build_id
         query = (
             f"WorkflowId STARTS_WITH 'flowstone/{self._toolbox.name}/' "
@@ -117,8 +134,15 @@ class Moving:
             "AND TemporalWorkflowVersioningBehavior = 'Pinned' "
             f"AND TemporalWorkerDeploymentVersion != '{name}:{build}'"
         )
-        listed = self._client.list_workflows(query, limit=_MOST)
-        return [workflow.id async for workflow in listed]
+        late = time.monotonic() - _AGAIN
+        self._rung = {run: at for run, at in self._rung.items() if at > late}
+        found: dict[str, str] = {}
+        async for workflow in self._client.list_workflows(query):
+            if workflow.run_id not in self._rung:
+                found[workflow.run_id] = workflow.id
+            if len(found) == _MOST:
+                break
+        return found
 
 
 def _owner(workflow: str, runs: Mapping[str, str]) -> str | None:

@@ -121,7 +121,8 @@ async def test_a_stranger_decides_nothing(shown: str) -> None:
     ("word", "payload", "status", "said"),
     [
         ("approve", {"edits": "five"}, 422, "int"),
-        ("approve", {"actor": "bob"}, 400, "'actor' is not what this takes"),
+        ("approve", {"actor": "bob"}, 400, "it takes comment, edits"),
+        ("approve", {"edits": None}, 400, '{"edits": null} is not what this takes'),
         ("approve", ["fine"], 400, "a JSON object"),
         ("approve", b"{", 400, "Expecting"),
         ("escalate", {}, 422, "takes the name of who is to decide"),
@@ -140,6 +141,17 @@ async def test_what_cannot_be_decided_is_refused(
     assert reply.status == status
     assert said in reply.data["error"]
     assert len(waiting) == 1
+
+
+async def test_a_page_of_another_site_decides_nothing() -> None:
+    """What a browser posts by itself is no JSON, and is refused whoever it is."""
+    async with desk() as at:
+        url = f"{at.urls[0]}/approvals/{at.ids[0]}/approve"
+        shown = {"Authorization": f"Bearer {ADA}", "Content-Type": "text/plain"}
+        reply = await asyncio.to_thread(send, url, b"{}", headers=shown)
+        waiting = await at.stone.approvals.list()
+
+    assert (reply.status, len(waiting)) == (415, 1)
 
 
 async def test_an_approval_that_never_was_is_unknown() -> None:
