@@ -26,9 +26,9 @@ def number_of(found: S3Object) -> str:
     return found.key.rpartition("/")[2].removesuffix(".txt")
 
 
-def make_app(name: str, prefix: str) -> Flowstone:
-    """Give the app under a name, looking below a prefix."""
-    look = S3NewObjects(prefix=prefix, asset=document, partition=number_of)
+def make_app(name: str) -> Flowstone:
+    """Give the app under a name, looking below it: the bucket is others' too."""
+    look = S3NewObjects(prefix=f"{name}/", asset=document, partition=number_of)
     return Flowstone(
         name,
         Pipeline(document),
@@ -37,4 +37,4 @@ def make_app(name: str, prefix: str) -> Flowstone:
     )
 
 
-app = make_app(os.environ.get("ARRIVALS_NAME", "arrivals"), "incoming/")
+app = make_app(os.environ.get("ARRIVALS_NAME", "arrivals"))

@@ -20,13 +20,13 @@ MANY = 500
 ENDED = "SELECT count(*) FROM flowstone_runs WHERE status = 'succeeded'"
 
 
-def put(server: S3Server, many: int) -> None:
-    """Put objects at once."""
+def put(server: S3Server, prefix: str, many: int) -> None:
+    """Put objects below a prefix at once."""
     client = S3Access().completed(server.environment()).connect()
     bucket = server.environment()["FLOWSTONE_S3_BUCKET"]
 
     def put_one(number: int) -> None:
-        key = f"incoming/{number:04}.txt"
+        key = f"{prefix}/{number:04}.txt"
         client.put_object(Bucket=bucket, Key=key, Body=b"%d" % number)
 
     try:
@@ -44,9 +44,9 @@ async def test_500_objects_and_a_kill_are_500_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before it records, after it has, and while it starts runs (SEN-07)."""
-    await asyncio.to_thread(put, s3_server, MANY)
-    await asyncio.to_thread(upgrade, postgres_url)
     name = f"a-{tmp_path.name}".replace("_", "-").lower()
+    await asyncio.to_thread(put, s3_server, name, MANY)
+    await asyncio.to_thread(upgrade, postgres_url)
     environment = {
         **s3_server.environment(),
         "ARRIVALS_NAME": name,
@@ -56,7 +56,7 @@ async def test_500_objects_and_a_kill_are_500_runs(
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     points = ("sensor.before", "sensor.after", "deliver.before:20")
-    async with make_app(name, "incoming/").connect() as stone:
+    async with make_app(name).connect() as stone:
         await stone.schedules.apply()
         for point in points:
             await asyncio.to_thread(_killed_at, tmp_path, environment, point)
