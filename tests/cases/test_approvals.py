@@ -306,7 +306,9 @@ async def test_a_deadline_fails_or_is_extended(word: str) -> None:
         told = [event.outcome for event in await run.events() if "gate" in event.data]
 
     assert isinstance(error, GateTimedOut)
-    assert error.waited_seconds == pytest.approx((1 + (word == "extend")) * 0.05)
+    # It is extended when it is found to have passed, which may be later.
+    once, twice = pytest.approx(0.05), error.waited_seconds >= 0.1
+    assert twice if word == "extend" else error.waited_seconds == once
     assert told == ["held", *(["extended"] if word == "extend" else []), "expired"]
 
 
