@@ -8,8 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
+from temporalio.client import WorkflowHandle
 
 from flowstone import AlreadyRunning, AssetFailed, Client, RunCancelled
+from flowstone.engines.temporal import backend
+from flowstone.ledger.base import RunRow
+from flowstone.ledger.run_reader import RunReader
 from tests.apps import crashy
 from tests.harness import WorkerProcess, query, upgrade
 
@@ -136,3 +141,31 @@ async def test_a_workflow_ended_by_hand_leaves_nothing_that_hangs(
     assert query(postgres_url, "SELECT * FROM flowstone_claims") == []
     again = await stone.materialize_all(crashy.last, "2025-02-04")
     assert await again.result() == crashy.MADE
+
+
+async def test_whoever_is_not_told_of_an_end_asks(
+    stone: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that forgets to say that a run has ended keeps nobody waiting.
+
+    Nor does a ledger that is away just when it is asked.
+    """
+    asked: list[str] = []
+    get = RunReader.get
+
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    def get_later(reader: RunReader, run: str) -> RunRow | None:
+        asked.append(run)
+        if len(asked) == 1:
+            raise DBAPIError(None, None, OSError("away"))
+        return get(reader, run)
+
+    monkeypatch.setattr(WorkflowHandle, "result", never)
+    monkeypatch.setattr(backend, "_FIRST_LOOK", 0.2)
+    run = await stone.materialize_all(crashy.last, 1)
+    monkeypatch.setattr(RunReader, "get", get_later)
+
+    assert (await asyncio.wait_for(run.wait(), 30)).status == "succeeded"
+    assert len(asked) > 1

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from typing import Any
 from urllib.parse import quote
 
+from sqlalchemy.exc import DBAPIError
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
+    WorkflowHandle,
 )
 from temporalio.common import (
     SearchAttributePair,
@@ -40,13 +43,15 @@ from flowstone.engines.temporal.ids import (
     workflow_name,
 )
 from flowstone.engines.temporal.schedules import TemporalTimetable
-from flowstone.ledger.base import RunRow
+from flowstone.ledger.base import LIVE, RunRow
 from flowstone.steps.toolbox import Toolbox
 
 __all__ = ["TemporalBackend"]
 
 _LOG = logging.getLogger("flowstone")
 _TRIES = 3
+_FIRST_LOOK, _HELD = 2.0, 20.0
+"""After how many seconds one asks whether a run has ended, and when no more."""
 
 
 class TemporalBackend:
@@ -166,13 +171,36 @@ class TemporalBackend:
                 return
             first = found.run_id
         handle = self.client.get_workflow_handle(workflow, run_id=first or None)
+        ended = asyncio.ensure_future(_end_of(handle))
         try:
-            await handle.result()
-        except WorkflowFailureError:
-            return
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
+            await self._look_for_end(run, ended)
+        finally:
+            ended.cancel()
+
+    async def _look_for_end(self, run: RunRow, ended: asyncio.Future[None]) -> None:
+        """Wait to be told that a run has ended; ask a few times oneself.
+
+        Of some hundred workflows that end at once, the server forgets to tell of one
+        or two for as long as it holds a question, which is 20 seconds.
+        """
+        pause = _FIRST_LOOK
+        while not ended.done():
+            await asyncio.wait({ended}, timeout=pause if pause < _HELD else None)
+            pause *= 2
+            if not ended.done() and await self._has_ended(run):
+                return
+        await ended
+
+    async def _has_ended(self, run: RunRow) -> bool:
+        """Tell whether a run has ended, and its workflow after it."""
+        try:
+            found = await asyncio.to_thread(self._toolbox.ledger.runs.get, run.id)
+            if found is None or found.status in LIVE:
+                return False
+            return not await self.is_alive(run)
+        except (DBAPIError, RPCError):
+            # Whoever waits outlives that: it is told when there is somebody to tell.
+            return False
 
     async def is_alive(self, run: RunRow) -> bool:
         """Tell whether the workflow is open, and is this run's."""
@@ -222,6 +250,17 @@ class TemporalBackend:
     async def close(self) -> None:
         """Let go; Temporal's client closes with its last reference."""
         await asyncio.sleep(0)
+
+
+async def _end_of(handle: WorkflowHandle[Any, Any]) -> None:
+    """Wait until the server tells that a workflow has ended, however it has."""
+    try:
+        await handle.result()
+    except WorkflowFailureError:
+        return
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
 
 
 async def _is_of(found: WorkflowExecutionDescription, run: RunRow) -> bool:
