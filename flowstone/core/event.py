@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cache
 
 from flowstone.core.partition import NONE
 
@@ -38,9 +39,14 @@ class Event:
     @property
     def data(self) -> dict[str, object]:
         """What is particular to its kind, as far as it is known."""
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        known = {k: v for k, v in own.items() if k not in COMMON and v is not None}
-        return {**self.extra, **known}
+        own = {name: getattr(self, name) for name in _own(type(self))}
+        return {**self.extra, **{k: v for k, v in own.items() if v is not None}}
+
+
+@cache
+def _own(kind: type[Event]) -> list[str]:
+    """Name what is particular to a kind."""
+    return [f.name for f in fields(kind) if f.name not in COMMON]
 
 
 COMMON = frozenset(f.name for f in fields(Event))

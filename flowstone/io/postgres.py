@@ -63,6 +63,8 @@ class PostgresIO(SqlIO):
     def _open(self) -> Engine:
         return create_engine(
             self._url,
+            # one statement is a transaction by itself, and a third of the round trips
+            isolation_level="AUTOCOMMIT",
             connect_args={"cursor_factory": _BinaryCursor},
             use_native_hstore=False,  # spares each new connection a query
             hide_parameters=True,  # values have no business in error messages
@@ -85,19 +87,22 @@ class PostgresIO(SqlIO):
         return self._writing(engine)
 
     def _writing(self, engine: Engine) -> AbstractContextManager[Connection]:
-        # one statement is a transaction by itself, and a third of the round trips
-        return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+        return engine.connect()
 
     def _keep(self, engine: Engine, rows: Sequence[Row]) -> None:
         statements = list(_in_statements(rows))
         alone = len(statements) == 1
-        with self._writing(engine) if alone else engine.begin() as connection:
+        with self._writing(engine) if alone else _together(engine) as connection:
             for some in statements:
                 if len(some) == 1:
                     # an array of one would be copied once more on either side
                     connection.exec_driver_sql(self._insert, some[0])
                 else:
                     connection.exec_driver_sql(self._upsert, _arrays(some))
+
+
+def _together(engine: Engine) -> AbstractContextManager[Connection]:
+    return engine.execution_options(isolation_level="READ COMMITTED").begin()
 
 
 class _BinaryCursor(Cursor[TupleRow]):

@@ -58,6 +58,10 @@ class SourceFailed(Exception):
     """What a stream reads from failed, which is its maker's failure; see the cause."""
 
 
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple, set})
+"""Types that no stream has: to ask whether something is a file takes long."""
+
+
 @runtime_checkable
 class _File(Protocol):
     """What is needed of an open file."""
@@ -138,6 +142,8 @@ def as_stream(value: object) -> object:
         CodecError: the file is not one whose bytes can be read.
         SourceFailed: an iterator failed to give its first item.
     """
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Path):
         return _bytes(_opened(value))
     if isinstance(value, io.IOBase | _File):

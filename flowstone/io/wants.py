@@ -6,6 +6,7 @@ import io
 import typing
 from collections import abc
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path, PosixPath
 from typing import IO, BinaryIO, Literal, TypeAlias
 
@@ -56,11 +57,12 @@ def wanted(want: object) -> Form | None:
 
 def form_of(value: object) -> Form | None:
     """Recognize a table or a frame by the name of its type, and import nothing."""
-    for kind in type(value).__mro__:
-        form = _named(kind)
-        if form is not None:
-            return form
-    return None
+    return _form_of(type(value))
+
+
+@lru_cache(maxsize=1024)
+def _form_of(kind: type) -> Form | None:
+    return next((form for form in map(_named, kind.__mro__) if form is not None), None)
 
 
 def _wanted(want: object) -> Form | None:

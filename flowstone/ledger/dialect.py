@@ -162,10 +162,14 @@ class Dialect(ABC):
         """Have a query lock the rows it finds, or pass over those locked already."""
 
     @abstractmethod
-    def recent_millis(
-        self, conn: Connection, assets: Sequence[str], most: int
-    ) -> list[tuple[str, int]]:
-        """Give how long the last versions of each asset took, by the index alone."""
+    def ask_millis(
+        self, send: Batch, assets: Sequence[str], most: int
+    ) -> Callable[[], dict[str, int]]:
+        """Ask how long each asset took, by its last versions and the index alone.
+
+        Of an even number of versions, it is the lower of the two in the middle; an
+        asset none of which tells is left out.
+        """
 
     @abstractmethod
     def is_conflict(self, error: DBAPIError) -> bool:

@@ -38,7 +38,7 @@ from flowstone.ledger.versions import (
     pointers_of,
 )
 
-__all__ = ["open_pack"]
+__all__ = ["open_pack", "open_within"]
 
 _OVERTAKEN = -1
 
@@ -60,13 +60,33 @@ def open_pack(
     if status not in LIVE:
         return Opened(closed=status)
     turn = Turn(conn=conn, dialect=dialect, pipeline=pipeline, at=at())
+    return open_within(turn, who, wanted, fence=fence(), rerun=rerun)
+
+
+def open_within(
+    turn: Turn,
+    who: Dispatch,
+    wanted: Sequence[Wanted],
+    *,
+    fence: int,
+    rerun: bool = False,
+) -> Opened:
+    """Open a pack of a run that lives, and whose row is locked.
+
+    Args:
+        turn: the transaction.
+        who: the dispatch that asks.
+        wanted: the cells to make, in order.
+        fence: a number that was drawn.
+        rerun: as for `Packs.open`.
+    """
     lost = lose_attempts(turn, who, wanted) if who.attempt > 1 else {}
     if rerun:
         return _rerun(turn, who, wanted)
-    taken, seen = _take(turn, who, wanted, fence())
+    taken, seen = _take(turn, who, wanted, fence)
     taken = _above(turn, who, taken, seen.pointers)
     found = [
-        _known(w, seen) or _judge(w, taken, seen.pointers, pipeline, lost)
+        _known(w, seen) or _judge(w, taken, seen.pointers, turn.pipeline, lost)
         for w in wanted
     ]
     begin_attempts(turn, who, wanted, found)

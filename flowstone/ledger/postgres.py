@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    TextClause,
     any_,
     bindparam,
     create_engine,
@@ -27,6 +28,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from flowstone.ledger.arrays import write_arrays
 from flowstone.ledger.batch import Batch
 from flowstone.ledger.dialect import Dialect, Query
 from flowstone.ledger.wire import Sent, Wording, driver
@@ -70,9 +72,10 @@ _NO_WHOLE_TABLES = text(
     "ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS way(name)"
 )
 _RECENT = text(
-    "SELECT asked.asset, v.millis FROM unnest(CAST(:assets AS text[])) asked(asset), "
+    "SELECT asked.asset, percentile_disc(0.5) WITHIN GROUP (ORDER BY v.millis) "
+    "FROM unnest(CAST(:assets AS text[])) asked(asset), "
     "LATERAL (SELECT millis FROM flowstone_versions WHERE asset = asked.asset "
-    "ORDER BY seq DESC LIMIT :most) v"
+    "ORDER BY seq DESC LIMIT :most) v WHERE v.millis >= 0 GROUP BY asked.asset"
 )
 
 
@@ -201,12 +204,12 @@ class Postgres(Dialect):
         """Say FOR UPDATE, or FOR SHARE."""
         return query.with_for_update(read=share, skip_locked=skip)
 
-    def recent_millis(
-        self, conn: Connection, assets: Sequence[str], most: int
-    ) -> list[tuple[str, int]]:
+    def ask_millis(
+        self, send: Batch, assets: Sequence[str], most: int
+    ) -> Callable[[], dict[str, int]]:
         """Look into the index once for each asset, in one statement."""
-        found = conn.execute(_RECENT, {"assets": list(assets), "most": most})
-        return [(asset, millis) for asset, millis in found]
+        asked = send.ask(_recent, {"assets": list(assets), "most": most})
+        return lambda: {str(asset): int(millis) for asset, millis in asked.rows()}
 
     def is_conflict(self, error: DBAPIError) -> bool:
         """Recognise a deadlock and a failed serialization."""
@@ -221,6 +224,10 @@ class Postgres(Dialect):
             "57P02",
         }
         return ended or error.connection_invalidated
+
+
+def _recent(_: Dialect) -> TextClause:
+    return _RECENT
 
 
 def _side_by_side(
@@ -256,5 +263,6 @@ def _prepare(connection: psycopg.Connection, _: ConnectionPoolEntry) -> None:
 
     A worker that is frozen there would hold its locks until it is thawed.
     """
+    write_arrays(connection)
     connection.execute(_BOUNDS)
     connection.commit()

@@ -29,9 +29,12 @@ __all__ = [
 ]
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"), default=str)
+
+
 def dump(data: object) -> str:
     """Give compact JSON."""
-    return json.dumps(data, separators=(",", ":"), default=str)
+    return _COMPACT.encode(data)
 
 
 def load(text: str) -> dict[str, object]:
@@ -71,7 +74,7 @@ def run_row(run: RunRow, at: datetime) -> dict[str, object]:
     }
 
 
-def run_of(row: RowMapping) -> RunRow:
+def run_of(row: Mapping[Any, Any]) -> RunRow:
     """Give the run that a row has."""
     data = _columns(row)
     known = {f.name for f in fields(Request)}

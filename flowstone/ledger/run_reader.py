@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import median_low
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from flowstone.core.events import Event
 from flowstone.core.table import State
 from flowstone.ledger.base import RunRow, Version
+from flowstone.ledger.batch import Batch
 from flowstone.ledger.database import Database
+from flowstone.ledger.dialect import Dialect
 from flowstone.ledger.rows import event_of, load, run_of
 from flowstone.ledger.schema import attempts, events, plans, run_nodes, runs
 from flowstone.ledger.versions import current_versions
 
-__all__ = ["RunReader"]
+__all__ = ["RunReader", "ask_durations"]
 
 _RECENT = 9
+
+
+def ask_durations(
+    send: Batch, dialect: Dialect, assets: Sequence[str]
+) -> Callable[[], dict[str, int]]:
+    """Ask how long each asset took of late: the median of its last versions."""
+    return dialect.ask_millis(send, assets, _RECENT)
+
+
+def _by_id(_: Dialect) -> Select[*tuple[Any, ...]]:
+    return select(runs).where(runs.c.id == bindparam("of"))
+
+
+def _nodes(_: Dialect) -> Select[*tuple[Any, ...]]:
+    return select(
+        run_nodes.c.node,
+        run_nodes.c.key_number,
+        run_nodes.c.state,
+        run_nodes.c.version,
+        run_nodes.c.reason,
+        run_nodes.c.error,
+    ).where(run_nodes.c.run == bindparam("of"))
 
 
 class RunReader:
@@ -34,8 +58,8 @@ class RunReader:
     def get(self, run: str) -> RunRow | None:
         """Give a run, if there is one of this id."""
         with self._database.reading() as conn:
-            row = conn.execute(select(runs).where(runs.c.id == run)).mappings().first()
-        return None if row is None else run_of(row)
+            asked = self._dialect.singly(conn).ask(_by_id, {"of": run})
+            return next(map(run_of, asked.records()), None)
 
     def by_key(self, pipeline: str, user_key: str) -> RunRow | None:
         """Give the run that a caller's key names."""
@@ -99,29 +123,18 @@ class RunReader:
 
     def durations(self, assets: Sequence[str]) -> dict[str, int]:
         """Give how long each asset took of late: the median of its last versions."""
-        found: dict[str, list[int]] = {}
         with self._database.reading() as conn:
-            for asset, millis in self._dialect.recent_millis(conn, assets, _RECENT):
-                if millis >= 0:
-                    found.setdefault(asset, []).append(millis)
-        return {asset: median_low(taken) for asset, taken in found.items()}
+            return ask_durations(self._dialect.singly(conn), self._dialect, assets)()
 
     def nodes(
         self, run: str
     ) -> list[tuple[int, int, State, str | None, str, str | None]]:
         """Give every cell that was written: node, key, state, version, reason, error."""
-        query = select(
-            run_nodes.c.node,
-            run_nodes.c.key_number,
-            run_nodes.c.state,
-            run_nodes.c.version,
-            run_nodes.c.reason,
-            run_nodes.c.error,
-        ).where(run_nodes.c.run == run)
         with self._database.reading() as conn:
+            asked = self._dialect.singly(conn).ask(_nodes, {"of": run})
             return [
                 (n, k, State(s), v, reason, error)
-                for n, k, s, v, reason, error in conn.execute(query)
+                for n, k, s, v, reason, error in asked.rows()
             ]
 
     def failures(self, run: str, node: int, key_number: int) -> int:

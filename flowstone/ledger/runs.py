@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, or_, select, update
 
 from flowstone.core.errors import FlowstoneError
 from flowstone.core.events import Event
 from flowstone.core.plan import Plan
-from flowstone.core.table import State
 from flowstone.ledger.audit import write_audit
 from flowstone.ledger.base import RunRow, Version
+from flowstone.ledger.beginning import (
+    Along,
+    Begun,
+    insert_run,
+    note_start,
+    plan_run,
+    write_plan,
+)
 from flowstone.ledger.closing import close_run, lock_run
 from flowstone.ledger.database import again
-from flowstone.ledger.rows import event_row, run_of, run_row
+from flowstone.ledger.dialect import Dialect
+from flowstone.ledger.rows import event_row, run_of
 from flowstone.ledger.run_reader import RunReader
-from flowstone.ledger.schema import events, plans, run_nodes, runs
+from flowstone.ledger.schema import events, run_nodes, runs
 from flowstone.ledger.turn import Turn
 
 __all__ = ["Runs"]
@@ -47,34 +55,13 @@ class Runs(RunReader):
         def work(conn: Connection) -> RunRow:
             turn = Turn.take(conn, self._dialect, run.request.pipeline)
             for _ in range(_TRIES):
-                self._insert(turn, run, news)
-                found = self._find(conn, run)
+                found = _begun(turn, run, news)
                 if found is not None:
                     return found
                 # The row that had the key was taken back in this moment.
             raise AssertionError("unreachable")
 
         return self._database.transact(work, ask=again)
-
-    def _insert(self, turn: Turn, run: RunRow, news: Sequence[Event] = ()) -> None:
-        row = run_row(run, turn.at)
-        if turn.dialect.insert_returning(turn.conn, runs, [row], "DO NOTHING", ["id"]):
-            told = [event_row(event, turn.at) for event in news]
-            turn.dialect.insert(turn.conn, events, told)
-            data = {"verb": run.request.verb, "workflow": run.workflow}
-            write_audit(
-                turn, "run.start", [run.id], actor=run.actor, run=run.id, data=data
-            )
-
-    def _find(self, conn: Connection, run: RunRow) -> RunRow | None:
-        mine = runs.c.id == run.id
-        keyed = and_(
-            runs.c.pipeline == run.request.pipeline, runs.c.user_key == run.user_key
-        )
-        query = select(runs).where(mine if run.user_key is None else or_(mine, keyed))
-        # Where both are found, the row of this id is the one that was asked for.
-        found = [run_of(row) for row in conn.execute(query).mappings()]
-        return min(found, key=lambda row: row.id != run.id, default=None)
 
     def forget(self, run: str, *, into: str) -> None:
         """Take back the row of a run that joined another one instead.
@@ -132,31 +119,25 @@ class Runs(RunReader):
         plan: Plan,
         given: Mapping[int, Version | None],
         news: Sequence[Event],
-    ) -> Literal["ours", "there", "ended"]:
+        along: Along | None = None,
+    ) -> Begun:
         """Write a run's plan, and pin the versions that it takes as they are.
 
         The run's row is written where it is missing: whoever asked for it may have
         died, or the database may have forgotten.
 
-        Returns:
-            Whether the plan is now this one, or was there before; an ended run is not
-            begun again.
+        Args:
+            run: the row to write where it is missing.
+            plan: the plan.
+            given: the versions of the nodes that it takes as they are.
+            news: events to record, where it is begun.
+            along: the pack to open with it, where there is to be one. What is not
+                known to have been committed is then for another attempt to find out.
         """
-
-        def work(conn: Connection) -> Literal["ours", "there", "ended"]:
-            turn = Turn.take(conn, self._dialect, run.request.pipeline)
-            self._insert(turn, run)
-            locked = lock_run(turn, run.id)
-            if locked is None or not locked.live:
-                return "ended"
-            if locked.status != "starting":
-                return "there"
-            self._plan(turn, run.id, plan, given)
-            rows = [event_row(event, turn.at) for event in news]
-            self._dialect.insert(conn, events, rows)
-            return "ours"
-
-        return self._database.transact(work, ask=again)
+        return self._database.transact(
+            lambda conn: plan_run(conn, self._dialect, run, plan, given, news, along),
+            ask=None if along else again,
+        )
 
     def adopt(self, run: str, plan: Plan) -> bool:
         """Have a run go on by another plan, of the same graph; tell whether it does."""
@@ -166,7 +147,7 @@ class Runs(RunReader):
             locked = lock_run(turn, run)
             if locked is None or not locked.live:
                 return False
-            self._write_plan(turn, plan)
+            write_plan(turn, plan)
             conn.execute(update(runs).where(runs.c.id == run).values(plan=plan.digest))
             data = {"plan": plan.digest}
             write_audit(
@@ -175,34 +156,6 @@ class Runs(RunReader):
             return True
 
         return self._database.transact(work, ask=again)
-
-    def _write_plan(self, turn: Turn, plan: Plan) -> None:
-        body = {"digest": plan.digest, "body": plan.body}
-        self._dialect.insert(turn.conn, plans, [body], "DO NOTHING")
-
-    def _plan(
-        self, turn: Turn, run: str, plan: Plan, given: Mapping[int, Version | None]
-    ) -> None:
-        conn = turn.conn
-        self._write_plan(turn, plan)
-        conn.execute(
-            update(runs)
-            .where(runs.c.id == run)
-            .values(status="running", plan=plan.digest, started_at=turn.at)
-        )
-        rows = [
-            {
-                "run": run,
-                "key_number": 0,
-                "node": node,
-                "state": int(State.BYPASSED if v is None else State.REUSED),
-                "version": None if v is None else v.id,
-                "reason": "it has no value" if v is None else "given",
-                "error": None,
-            }
-            for node, v in given.items()
-        ]
-        self._dialect.insert(conn, run_nodes, rows, "DO NOTHING")
 
     def note(self, event: Event) -> None:
         """Record an event by itself."""
@@ -247,3 +200,29 @@ class Runs(RunReader):
             )
 
         return self._database.transact(work)
+
+
+def _begun(turn: Turn, run: RunRow, news: Sequence[Event]) -> RunRow | None:
+    """Write the row of a run; give the one that is there now."""
+    names = {
+        "of": run.id,
+        "pipeline": run.request.pipeline,
+        "user_key": run.user_key,
+    }
+    with turn.together() as send:
+        new = insert_run(send, turn, run)
+        asked = send.ask(_find, names)
+    if new.rows():
+        note_start(turn, run, news)
+    # Where both are found, the row of this id is the one that was asked for.
+    found = map(run_of, asked.records())
+    return min(found, key=lambda row: row.id != run.id, default=None)
+
+
+def _find(_: Dialect) -> Select[*tuple[Any, ...]]:
+    # No row has the key of a run that has none.
+    keyed = and_(
+        runs.c.pipeline == bindparam("pipeline"),
+        runs.c.user_key == bindparam("user_key"),
+    )
+    return select(runs).where(or_(runs.c.id == bindparam("of"), keyed))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from statistics import median_low
 
 from sqlalchemy import (
     Column,
@@ -130,15 +131,19 @@ class Sqlite(Dialect):
         del share, skip
         return query
 
-    def recent_millis(
-        self, conn: Connection, assets: Sequence[str], most: int
-    ) -> list[tuple[str, int]]:
+    def ask_millis(
+        self, send: Batch, assets: Sequence[str], most: int
+    ) -> Callable[[], dict[str, int]]:
         """Look into the index once for each asset; here a statement costs little."""
-        return [
-            (asset, millis)
-            for asset in assets
-            for (millis,) in conn.execute(_RECENT, {"asset": asset, "most": most})
-        ]
+        asked = {a: send.ask(_recent, {"asset": a, "most": most}) for a in assets}
+
+        def found() -> dict[str, int]:
+            told = {
+                a: [m for (m,) in rows.rows() if m >= 0] for a, rows in asked.items()
+            }
+            return {a: median_low(millis) for a, millis in told.items() if millis}
+
+        return found
 
     def is_conflict(self, error: DBAPIError) -> bool:
         """Recognise a file that another process is writing."""
@@ -148,6 +153,10 @@ class Sqlite(Dialect):
         """Say no: there is no connection between this process and a file."""
         del error
         return False
+
+
+def _recent(_: Dialect) -> TextClause:
+    return _RECENT
 
 
 def _now() -> datetime:

@@ -33,8 +33,10 @@ class Turn:
     @staticmethod
     def take(conn: Connection, dialect: Dialect, pipeline: str) -> Turn:
         """Begin one now, by the database's clock."""
-        at = dialect.clock(conn)
-        return Turn(conn=conn, dialect=dialect, pipeline=pipeline, at=at)
+        # Together: where the transaction begins with it, that is the same way.
+        with dialect.together(conn) as send:
+            at = send.clock()
+        return Turn(conn=conn, dialect=dialect, pipeline=pipeline, at=at())
 
     def together(self) -> AbstractContextManager[Batch]:
         """Send statements together; see `Dialect.together`."""

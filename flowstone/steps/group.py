@@ -1,7 +1,7 @@
 """What a pack has finished: stored together, committed together.
 
-A group is committed 50 ms after the first of its values, by a thread of its own,
-whatever runs meanwhile.
+A group is committed 50 ms after the first of its values, by a thread of its own, where
+something else runs meanwhile.
 """
 
 from __future__ import annotations
@@ -88,11 +88,15 @@ class Group:
                 self._discard(made)
                 return False
             self._made.append(made)
-            if self._timer is None:
+            return True
+
+    def soon(self) -> None:
+        """Have what is finished be committed soon, whatever takes long from now on."""
+        with self._lock:
+            if self._made and self._timer is None:
                 self._timer = threading.Timer(_SECONDS, self._commit_later)
                 self._timer.daemon = True
                 self._timer.start()
-            return True
 
     def _discard(self, made: Finished) -> None:
         self._shelf.forget(made.wanted.cell)

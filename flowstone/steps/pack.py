@@ -201,6 +201,7 @@ class Pack:
         self, cell: Cell, what: Invocation, parameters: Sequence[str]
     ) -> Reply:
         """Load what a function reads, call it, and take in what it did."""
+        self._group.soon()
         lent = lend(self._toolbox, self._call, self._group, what)
         if not isinstance(lent, Invocation):
             return lent

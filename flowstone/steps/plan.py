@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast, get_args
 
-from flowstone.core import plan as planning
 from flowstone.core.along import taken_along
 from flowstone.core.errors import RunError, UpstreamMissing
 from flowstone.core.events import BackfillStarted, Event, RunStarted
@@ -24,8 +23,11 @@ from flowstone.core.messages import (
 from flowstone.core.partition import PartitionKey
 from flowstone.core.plan import Plan
 from flowstone.core.replies import NotHere
-from flowstone.ledger.base import LIVE, RunRow, Version
+from flowstone.ledger.base import RunRow, Version
+from flowstone.ledger.beginning import Begun
+from flowstone.steps.along import Taken, skeleton_of
 from flowstone.steps.cells import note_absence
+from flowstone.steps.points import reach
 from flowstone.steps.running import run_assets
 from flowstone.steps.toolbox import Call, Job, Toolbox
 
@@ -35,71 +37,81 @@ __all__ = ["make_plan", "read_plan"]
 def make_plan(
     toolbox: Toolbox, call: Call, step: MakePlan
 ) -> Planned | NotHere | Ended:
-    """Write the plan of a run; answer what its flow needs to know of it."""
-    found = _plan(toolbox, call, step.request)
-    if step.along and isinstance(found, Planned):
-        return _make_along(toolbox, call, step.request, found)
-    return found
+    """Write the plan of a run; answer what its flow needs to know of it.
 
-
-def _make_along(
-    toolbox: Toolbox, call: Call, request: Request, planned: Planned
-) -> Planned:
-    """Make all of a run at once, where it is known to be short."""
-    cells = taken_along(planned.skeleton, request, datetime.now(UTC))
-    if not cells:
-        return planned
-    # Its number is below all that the flow gives: whoever is asked later takes over.
-    step = RunAssets(
-        run=request.run, dispatch=0, cells=cells, budget=request.budget, last=True
-    )
-    reply = run_assets(toolbox, call, step)
-    return replace(planned, first=First(cells=[c.node for c in cells], reply=reply))
-
-
-def _plan(toolbox: Toolbox, call: Call, request: Request) -> Planned | NotHere | Ended:
-    row = toolbox.ledger.runs.get(request.run)
-    if row is None and request.verb == "backfill":
-        return _forgotten(request)
-    row = row or _row(call, request)
+    Where all of the run is known to be short, and its flow asks for that, it is made
+    at once.
+    """
+    request = step.request
+    row = _row(call, request)
+    if request.verb == "backfill":
+        known = toolbox.ledger.runs.get(request.run)
+        if known is None:
+            return _forgotten(request)
+        row = known
     if request.asset not in toolbox.pipeline:
-        return _absent(toolbox, row)
-    if row.plan is not None:
-        return _planned_before(toolbox, row)
-    upstream = request.verb != "materialize"
-    plan = planning.make_plan(
-        toolbox.name, toolbox.pipeline, request.asset, upstream=upstream
-    )
+        return _absent(toolbox, toolbox.ledger.runs.get(request.run) or row)
+    plan = toolbox.plan(request.asset, upstream=request.verb != "materialize")
     given = _given(toolbox, plan, row.keys[0])
+    absent = [node for node, version in given.items() if version is None]
+    taken = Taken(toolbox, plan, absent)
+    missing = _missing(plan, absent)
+    asks = step.along and call.attempt == 1 and not missing
+    if asks:
+        reach("open.before")
     started = _started(request, row)
-    written = toolbox.ledger.runs.plan(row, plan, given, [started])
-    if written == "ended":
-        return Ended(status="cancelled", error=None)
-    if written == "ours":
-        planned = replace(row, status="running", plan=plan.digest)
-        toolbox.remember(Job(run=planned, plan=plan))
+    begun = toolbox.ledger.runs.plan(
+        row, plan, given, [started], taken.along(call, request.run) if asks else None
+    )
+    if begun.state == "ended":
+        return _ended_before(begun.run)
+    if begun.state == "there":
+        found = _planned_before(toolbox, begun)
+        return _make_again(toolbox, call, step, found)
+    toolbox.remember(Job(run=begun.run, plan=plan))
     toolbox.telemetry.emit([started])
-    return _answered(toolbox, row)
+    if missing:
+        return _end_without(toolbox, begun.run, request, missing)
+    planned = _planned(begun.run, plan, begun.millis, absent)
+    return replace(planned, first=taken.make(call, begun))
 
 
-def _planned_before(toolbox: Toolbox, row: RunRow) -> Planned | Ended:
-    """Answer again what an earlier attempt has written, and whose reply was lost."""
-    if row.status not in LIVE:
-        error = None if row.error is None else row.error.to_data()
-        status = row.status if row.status in get_args(Status) else "cancelled"
-        return Ended(status=cast("Status", status), error=error)
-    return _answered(toolbox, row)
+def _make_again(
+    toolbox: Toolbox, call: Call, step: MakePlan, found: Planned | Ended
+) -> Planned | Ended:
+    """Take over what an earlier attempt may have opened along with the plan.
+
+    A first attempt that finds a plan is late itself: somebody else goes on.
+    """
+    if not step.along or call.attempt == 1 or isinstance(found, Ended):
+        return found
+    cells = taken_along(found.skeleton, step.request, datetime.now(UTC))
+    if not cells:
+        return found
+    run, budget = step.request.run, step.request.budget
+    asked = RunAssets(run=run, dispatch=0, cells=cells, budget=budget, last=True)
+    reply = run_assets(toolbox, call, asked)
+    return replace(found, first=First(cells=[c.node for c in cells], reply=reply))
 
 
-def _answered(toolbox: Toolbox, row: RunRow) -> Planned | Ended:
-    # As it is written: another attempt may have been first, with other code.
-    job = toolbox.job(row.id)
+def _ended_before(row: RunRow) -> Ended:
+    """Answer again how a run has ended; one without a plan was told to before it had."""
+    error = None if row.error is None or row.plan is None else row.error.to_data()
+    known = row.plan is not None and row.status in get_args(Status)
+    return Ended(
+        status=cast("Status", row.status) if known else "cancelled", error=error
+    )
+
+
+def _planned_before(toolbox: Toolbox, begun: Begun) -> Planned | Ended:
+    """Answer again what was written before, maybe by other code than is here."""
+    job = toolbox.job_of(begun.run)
     assert job is not None, "its plan is written"
     absent = _without_value(toolbox, job)
     missing = _missing(job.plan, absent)
     if missing:
-        return _end_without(toolbox, row, row.request, missing)
-    return _planned(toolbox, job, absent)
+        return _end_without(toolbox, begun.run, begun.run.request, missing)
+    return _planned(job.run, job.plan, _durations(toolbox, job.plan), absent)
 
 
 def read_plan(toolbox: Toolbox, call: Call, step: ReadPlan) -> Planned:
@@ -110,7 +122,8 @@ def read_plan(toolbox: Toolbox, call: Call, step: ReadPlan) -> Planned:
         raise LookupError(f"run {step.run} has no plan in the ledger")  # noqa: EM102
     if step.adopt:
         job = _adopted(toolbox, job)
-    return _planned(toolbox, job, _without_value(toolbox, job))
+    absent, millis = _without_value(toolbox, job), _durations(toolbox, job.plan)
+    return _planned(job.run, job.plan, millis, absent)
 
 
 def _adopted(toolbox: Toolbox, job: Job) -> Job:
@@ -121,12 +134,7 @@ def _adopted(toolbox: Toolbox, job: Job) -> Job:
     request = job.run.request
     if request.asset not in toolbox.pipeline:
         return job
-    plan = planning.make_plan(
-        toolbox.name,
-        toolbox.pipeline,
-        request.asset,
-        upstream=request.verb != "materialize",
-    )
+    plan = toolbox.plan(request.asset, upstream=request.verb != "materialize")
     same = plan.digest == job.plan.digest or not plan.is_shaped_as(job.plan)
     if same or not toolbox.ledger.runs.adopt(job.run.id, plan):
         return job
@@ -215,13 +223,13 @@ def _end_without(
     return Ended(status="failed", error=error.to_data())
 
 
-def _planned(toolbox: Toolbox, job: Job, absent: Sequence[int]) -> Planned:
-    millis = toolbox.ledger.runs.durations(
-        [f"{toolbox.name}/{n.asset}" for n in job.plan.nodes if not n.given]
+def _durations(toolbox: Toolbox, plan: Plan) -> Mapping[str, int]:
+    return toolbox.ledger.runs.durations(
+        [f"{toolbox.name}/{n.asset}" for n in plan.nodes if not n.given]
     )
-    skeleton = planning.make_skeleton(
-        job.plan,
-        {asset.split("/", 1)[1]: taken for asset, taken in millis.items()},
-        absent,
-    )
-    return Planned(skeleton=skeleton, keys=len(job.run.keys))
+
+
+def _planned(
+    run: RunRow, plan: Plan, millis: Mapping[str, int], absent: Sequence[int]
+) -> Planned:
+    return Planned(skeleton=skeleton_of(plan, millis, absent), keys=len(run.keys))

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from flowstone.core.messages import Cell, RunAssets
 from flowstone.core.replies import Left, PackReply, Produced, Raised, Reply
-from flowstone.ledger.base import Claimed, Wanted
+from flowstone.ledger.base import Claimed, Opened, Wanted
 from flowstone.steps.cells import placed
 from flowstone.steps.pack import Pack
 from flowstone.steps.points import reach
 from flowstone.steps.replies import closed
 from flowstone.steps.shelf import Shelf
-from flowstone.steps.toolbox import Call, Toolbox
+from flowstone.steps.toolbox import Call, Job, Toolbox
 
-__all__ = ["run_assets"]
+__all__ = ["run_assets", "run_opened"]
 
 At = tuple[int, int]
 
@@ -31,6 +31,15 @@ def run_assets(toolbox: Toolbox, call: Call, step: RunAssets) -> PackReply:
     return pack.run(cells, budget=step.budget / 1000, last=step.last)
 
 
+def run_opened(
+    toolbox: Toolbox, call: Call, job: Job, cells: Sequence[Cell], opened: Opened
+) -> PackReply:
+    """Make all the cells of a run, whose pack was opened with its plan."""
+    pack = _Running(toolbox, call, job, call.dispatch(job.run.id, 0))
+    budget = job.run.request.budget / 1000
+    return pack.make(cells, opened, budget=budget, last=True)
+
+
 class _Running(Pack):
     """Makes the cells of a pack by their functions."""
 
@@ -44,9 +53,28 @@ class _Running(Pack):
         )
         if opened.closed:
             return closed(cells, ended=last and opened.closed == "succeeded")
-        found = dict(zip(here, opened.cells, strict=True))
         if rerun:
+            found = dict(zip(here, opened.cells, strict=True))
             return PackReply(replies=[self._left_over(c, found) for c in cells])
+        return self._go_on(cells, here, opened, budget=budget, last=last)
+
+    def make(
+        self, cells: Sequence[Cell], opened: Opened, *, budget: float, last: bool
+    ) -> PackReply:
+        """Make the cells of a pack that is open."""
+        here = self._present(cells)
+        return self._go_on(cells, here, opened, budget=budget, last=last)
+
+    def _go_on(
+        self,
+        cells: Sequence[Cell],
+        here: dict[At, Wanted],
+        opened: Opened,
+        *,
+        budget: float,
+        last: bool,
+    ) -> PackReply:
+        found = dict(zip(here, opened.cells, strict=True))
         self._take_shelf(Shelf(self._toolbox, self._job, opened.inputs))
         try:
             self._make_all(cells, here, found, budget)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -69,6 +69,7 @@ class Shelf:
         self._job = job
         self.versions = dict(pinned)
         self.finished: dict[tuple[int, int], Finished] = {}
+        self._encoders: dict[str, Callable[[object], object]] = {}
         self._moves = Moves(toolbox.telemetry, job.run.id)
 
     def manager(self, node: Node) -> IOManager:
@@ -128,7 +129,8 @@ class Shelf:
         """
         manager = self.manager(made.node)
         try:
-            ready = _encoded(manager, value)
+            # Large ones may come as a stream.
+            ready = self._encoder(made.node.io)(value)
             if isinstance(ready, Encoded) and len(ready.data) <= _IN_MEMORY:
                 made.encoded = ready
             else:
@@ -137,6 +139,13 @@ class Shelf:
         except _BAD_VALUE as error:
             raise NotStorable from error
         self.finished[made.wanted.cell] = made
+
+    def _encoder(self, io: str) -> Callable[[object], object]:
+        # To ask what a manager can do takes longer than most values.
+        found = self._encoders.get(io)
+        if found is None:
+            found = self._encoders[io] = _encoder(self._toolbox.io[io])
+        return found
 
     def store(self, group: Sequence[Finished]) -> None:
         """Store what is still in memory, each manager's values together."""
@@ -178,13 +187,11 @@ def _sizes(values: Sequence[Finished]) -> list[tuple[Moved, int | None]]:
     return [(_moved(m), m.stored.bytes if m.stored else None) for m in values]
 
 
-def _encoded(manager: IOManager, value: object) -> object:
-    """Encode a value, where its manager takes that; large ones may come as a stream."""
+def _encoder(manager: IOManager) -> Callable[[object], object]:
+    """Tell how a manager wants values: encoded, or as they are."""
     if not isinstance(manager, TakesEncoded):
-        return value
-    if isinstance(manager, Encodes):
-        return manager.encode(value)
-    return codecs.encode(value)
+        return lambda value: value
+    return manager.encode if isinstance(manager, Encodes) else codecs.encode
 
 
 def stored_of(version: Version) -> Stored:

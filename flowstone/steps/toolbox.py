@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from flowstone.core.errors import ConfigurationError, FlowstoneError
 from flowstone.core.pipeline import Pipeline
-from flowstone.core.plan import Plan
+from flowstone.core.plan import Plan, make_plan
 from flowstone.core.schedule import Schedule
 from flowstone.core.sensor import Sensor
 from flowstone.core.token import derive_token
@@ -24,7 +24,7 @@ from flowstone.telemetry import PROCESS, Handlers
 
 __all__ = ["Call", "Callbacks", "Job", "Toolbox"]
 
-_KEPT = 512
+_KEPT, _KEPT_PLANS = 512, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +112,25 @@ class Toolbox:
     callbacks: Callbacks = field(default_factory=Callbacks)
     _jobs: OrderedDict[str, Job] = field(default_factory=OrderedDict[str, Job])
     _plans: OrderedDict[str, Plan] = field(default_factory=OrderedDict[str, Plan])
+    _made: OrderedDict[tuple[str, bool], Plan] = field(
+        default_factory=OrderedDict[tuple[str, bool], Plan]
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.resources = Resources(self.declared, self.background.settle, self.patience)
+
+    def plan(self, target: str, *, upstream: bool) -> Plan:
+        """Plan the making of an asset, with all that it needs or with only itself."""
+        with self._lock:
+            known = self._made.get((target, upstream))
+        if known is None:
+            known = make_plan(self.name, self.pipeline, target, upstream=upstream)
+        with self._lock:
+            self._made[target, upstream] = known
+            while len(self._made) > _KEPT_PLANS:
+                self._made.popitem(last=False)
+        return known
 
     def job(self, run: str) -> Job | None:
         """Give a run and its plan; `None` where it has none (yet)."""

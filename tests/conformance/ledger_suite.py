@@ -79,7 +79,7 @@ class Book:
         """Begin and plan a run; give its first dispatch."""
         row = self.row(workflow=workflow, **more)
         self.ledger.runs.begin(row)
-        assert self.ledger.runs.plan(row, PLAN, {}, []) != "ended"
+        assert self.ledger.runs.plan(row, PLAN, {}, []).state != "ended"
         return Dispatch(row.id, workflow, 1, 1)
 
     def end(self, who: Dispatch, status: str = "terminated") -> bool:

@@ -111,8 +111,8 @@ def test_planning_twice_is_planning_once(book: Book) -> None:
     row = book.row()
     book.ledger.runs.begin(row)
 
-    assert book.ledger.runs.plan(row, PLAN, {0: version, 1: None}, []) == "ours"
-    assert book.ledger.runs.plan(row, PLAN, {0: None, 1: None}, []) == "there"
+    assert book.ledger.runs.plan(row, PLAN, {0: version, 1: None}, []).state == "ours"
+    assert book.ledger.runs.plan(row, PLAN, {0: None, 1: None}, []).state == "there"
 
     found = book.ledger.runs.get(row.id)
     assert found is not None
@@ -136,7 +136,7 @@ def test_a_plan_writes_the_row_that_is_missing(book: Book) -> None:
     """A run whose row was lost is there again when its first step is done."""
     row = book.row()
 
-    assert book.ledger.runs.plan(row, PLAN, {}, []) == "ours"
+    assert book.ledger.runs.plan(row, PLAN, {}, []).state == "ours"
 
     found = book.ledger.runs.get(row.id)
     assert found is not None
@@ -161,7 +161,7 @@ def test_a_run_ends_once(book: Book) -> None:
     assert (found.status, found.reason) == ("failed", "why")
     assert found.error is not None
     assert found.error.to_data() == error.to_data()
-    assert book.ledger.runs.plan(row, PLAN, {}, []) == "ended"
+    assert book.ledger.runs.plan(row, PLAN, {}, []).state == "ended"
     assert [e.outcome for e in book.ledger.runs.events(who.run)] == ["failed"]
 
 

@@ -113,3 +113,16 @@ def test_after_a_lost_worker_the_flow_has_each_made_apart(bench: Make) -> None:
     assert again.first is not None
     assert list(again.first.reply.replies) == [Left(solo=True), Left(solo=True)]
     assert shop.attempts("raw") == ["committed", "lost", "left"]
+
+
+def test_a_first_attempt_that_comes_late_makes_nothing(bench: Make) -> None:
+    """Frozen before it had planned, it finds that the next one has; that one goes on."""
+    shop = known(bench(raw, report))
+    next_one = shop.plan(asked("r1"), along=True, attempt=2)
+    late = shop.plan(asked("r1"), along=True)
+
+    assert isinstance(next_one, Planned)
+    assert isinstance(late, Planned)
+    assert (next_one.first, late.first) == (None, None)
+    assert shop.attempts("raw") == ["committed"]
+    assert shop.status("r1") == "running"

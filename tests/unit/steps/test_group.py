@@ -231,6 +231,7 @@ def test_whoever_waits_for_a_commit_that_breaks_is_told(bench: Make) -> None:
     )
     shelf.put(made, 1)
     group.make(made)
+    group.soon()
     assert manager.tried.wait(5)
 
     with pytest.raises(OSError, match="out of order"):
