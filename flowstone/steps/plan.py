@@ -43,12 +43,9 @@ def make_plan(
     at once.
     """
     request = step.request
-    row = _row(call, request)
-    if request.verb == "backfill":
-        known = toolbox.ledger.runs.get(request.run)
-        if known is None:
-            return _forgotten(request)
-        row = known
+    row = _row(toolbox, call, request)
+    if row is None:
+        return _forgotten(request)
     if request.asset not in toolbox.pipeline:
         return _absent(toolbox, toolbox.ledger.runs.get(request.run) or row)
     plan = toolbox.plan(request.asset, upstream=request.verb != "materialize")
@@ -65,11 +62,12 @@ def make_plan(
     )
     if begun.state == "ended":
         return _ended_before(begun.run)
+    if begun.state == "ours" or call.attempt == 1:
+        # A first attempt that finds its plan may have lost the answer to its commit.
+        toolbox.telemetry.emit([started])
     if begun.state == "there":
-        found = _planned_before(toolbox, begun)
-        return _make_again(toolbox, call, step, found)
+        return _make_again(toolbox, call, step, _planned_before(toolbox, begun))
     toolbox.remember(Job(run=begun.run, plan=plan))
-    toolbox.telemetry.emit([started])
     if missing:
         return _end_without(toolbox, begun.run, request, missing)
     planned = _planned(begun.run, plan, begun.millis, absent)
@@ -174,8 +172,13 @@ def _started(request: Request, row: RunRow) -> Event:
     )
 
 
-def _row(call: Call, request: Request) -> RunRow:
-    """Write the row anew, from what the run itself carries."""
+def _row(toolbox: Toolbox, call: Call, request: Request) -> RunRow | None:
+    """Give the row to write where there is none: what the run itself carries.
+
+    The keys of a backfill are in its row alone.
+    """
+    if request.verb == "backfill":
+        return toolbox.ledger.runs.get(request.run)
     return RunRow(
         request=request,
         workflow=call.workflow,

@@ -126,3 +126,14 @@ def test_a_first_attempt_that_comes_late_makes_nothing(bench: Make) -> None:
     assert (next_one.first, late.first) == (None, None)
     assert shop.attempts("raw") == ["committed"]
     assert shop.status("r1") == "running"
+
+
+def test_a_start_whose_answer_was_lost_is_told_after_all(bench: Make) -> None:
+    """A commit that is done again finds its plan; whoever listens hears of the run."""
+    shop = bench(raw, report)
+    shop.plan(asked("r1"))
+    heard: list[str] = []
+    shop.toolbox.telemetry.attach(lambda event: heard.append(event.name))
+    shop.plan(asked("r1"))
+
+    assert heard == ["flowstone.run.start"]
